@@ -1,0 +1,670 @@
+//! The intermediate representation: a control-flow graph with block parameters (Cranelift's shape).
+//!
+//! Values are machine scalars; signedness is in the operation. All variables live in memory: the *state
+//! block* (one contiguous, 64-byte aligned block that [`crate::layout::Layout`] describes) or the *frame* of
+//! the running function (locals, temporaries, strings). Lowering emits plain loads and stores; passes may
+//! promote them later, and every engine must give the same state after each scan.
+//!
+//! A pointer is the address of a byte in state block or frame arena. Engines choose its representation; the
+//! IR never converts it to an integer except by [`Op::PtrToRef`].
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! index {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub struct $name(pub u32);
+        impl $name {
+            /// The position in the table that this index belongs to.
+            pub fn index(self) -> usize {
+                self.0 as usize
+            }
+        }
+    };
+}
+
+index!(
+    /// A function of the module.
+    FuncId
+);
+index!(
+    /// A basic block of a function.
+    BlockId
+);
+index!(
+    /// A value of a function: a block parameter or the result of an instruction.
+    Value
+);
+index!(
+    /// A place in the source text that a fault can name.
+    SiteId
+);
+
+/// Type of a value. BOOL is `I8` holding 0 or 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ty {
+    /// 8 bits: BOOL, SINT, USINT, BYTE, CHAR.
+    I8,
+    /// 16 bits: INT, UINT, WORD, WCHAR, enums.
+    I16,
+    /// 32 bits: DINT, UDINT, DWORD.
+    I32,
+    /// 64 bits: LINT, ULINT, LWORD, all times and dates (nanoseconds).
+    I64,
+    /// REAL.
+    F32,
+    /// LREAL.
+    F64,
+    /// Address of a byte in the state block or the frame arena.
+    Ptr,
+}
+
+impl Ty {
+    /// Bytes in memory. A `Ptr` in memory (VAR_IN_OUT parameters) takes 8.
+    pub fn size(self) -> u32 {
+        match self {
+            Self::I8 => 1,
+            Self::I16 => 2,
+            Self::I32 | Self::F32 => 4,
+            Self::I64 | Self::F64 | Self::Ptr => 8,
+        }
+    }
+}
+
+/// A compiled program: all functions that any task can reach.
+#[derive(Clone, Debug, Default)]
+pub struct Module {
+    /// Indexed by [`FuncId`].
+    pub functions: Vec<Function>,
+    /// Indexed by [`SiteId`].
+    pub sites: Vec<Site>,
+}
+
+/// One function, method, function-block body or program body.
+///
+/// Parameters are the parameters of block 0. A body of a function block or program has one: `this`, the
+/// address of the instance. A function has its inputs by value (scalars) or by address (everything else,
+/// VAR_IN_OUT, VAR_OUTPUT, and a result that is not a scalar), in declaration order, the result's address
+/// first where there is one.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// Name as declared, for call stacks.
+    pub name: String,
+    /// Scalar result, if any.
+    pub result: Option<Ty>,
+    /// Block 0 is the entry.
+    pub blocks: Vec<Block>,
+    /// Type of each [`Value`].
+    pub value_types: Vec<Ty>,
+    /// Bytes of the frame, a multiple of 8. Its content is undefined at entry.
+    pub frame_bytes: u32,
+}
+
+/// A straight run of instructions that ends in a terminator.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// Values that a jump here must supply.
+    pub params: Vec<Value>,
+    /// In order.
+    pub insts: Vec<Inst>,
+    /// The way out.
+    pub end: Terminator,
+}
+
+/// One instruction.
+#[derive(Clone, Debug)]
+pub struct Inst {
+    /// Where the result goes, if the operation has one.
+    pub result: Option<Value>,
+    /// What to do.
+    pub op: Op,
+    /// Source place that a fault of this instruction names.
+    pub site: SiteId,
+}
+
+/// A jump target with the arguments for its parameters.
+#[derive(Clone, Debug)]
+pub struct Jump {
+    /// Target.
+    pub block: BlockId,
+    /// One for each parameter of the target.
+    pub args: Vec<Value>,
+}
+
+/// How a block ends.
+#[derive(Clone, Debug)]
+pub enum Terminator {
+    /// Go there.
+    Jump(Jump),
+    /// `cond` is an `I8`; not 0 takes `then`.
+    Branch {
+        /// The condition.
+        cond: Value,
+        /// Taken when not 0.
+        then: Jump,
+        /// Taken when 0.
+        otherwise: Jump,
+    },
+    /// Leave the function.
+    Return(Option<Value>),
+    /// End the scan with a fault.
+    Fault {
+        /// Which.
+        code: FaultCode,
+        /// Integers that the record shows (index, bounds…).
+        operands: Vec<Value>,
+        /// Where.
+        site: SiteId,
+    },
+}
+
+/// Integer operations that wrap at the width of their operands (two's complement).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IntOp {
+    /// `a + b`
+    Add,
+    /// `a - b`
+    Sub,
+    /// `a * b`
+    Mul,
+    /// Bitwise and.
+    And,
+    /// Bitwise or.
+    Or,
+    /// Bitwise exclusive or.
+    Xor,
+    /// Shift left by `b` (same type as `a`); `b` ≥ width gives 0, negative `b` (as signed) acts as 0.
+    Shl,
+    /// Shift right, zero fill; limits as [`IntOp::Shl`].
+    Shr,
+    /// Rotate left by `b` modulo the width; negative `b` acts as 0.
+    Rol,
+    /// Rotate right by `b` modulo the width; negative `b` acts as 0.
+    Ror,
+}
+
+/// Floating-point operations, IEC 60559, nearest-even.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FloatOp {
+    /// `a + b`
+    Add,
+    /// `a - b`
+    Sub,
+    /// `a * b`
+    Mul,
+    /// `a / b`; by 0 gives infinity or NaN.
+    Div,
+    /// The smaller; if one operand is NaN, the other.
+    Min,
+    /// The larger; if one operand is NaN, the other.
+    Max,
+}
+
+/// Comparisons. For floats every comparison with NaN is false except `Ne`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cond {
+    /// `=`
+    Eq,
+    /// `<>`
+    Ne,
+    /// `<`
+    Lt,
+    /// `<=`
+    Le,
+    /// `>`
+    Gt,
+    /// `>=`
+    Ge,
+}
+
+/// A constant.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Const {
+    /// 8 bits.
+    I8(i8),
+    /// 16 bits.
+    I16(i16),
+    /// 32 bits.
+    I32(i32),
+    /// 64 bits.
+    I64(i64),
+    /// REAL.
+    F32(f32),
+    /// LREAL.
+    F64(f64),
+    /// The null pointer.
+    Null,
+}
+
+/// What an instruction does. Operand types are checked by the verifier.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// A constant.
+    Const(Const),
+    /// Address of the byte at this offset of the state block.
+    StateAddr(u32),
+    /// Address of the byte at this offset of the current frame.
+    FrameAddr(u32),
+    /// `ptr + offset` bytes, offset known.
+    Offset {
+        /// Base address.
+        ptr: Value,
+        /// Bytes.
+        bytes: u32,
+    },
+    /// `ptr + index * stride`; `index` is an `I64`, already checked and zero-based.
+    Index {
+        /// Base address.
+        ptr: Value,
+        /// Zero-based.
+        index: Value,
+        /// Bytes of one element.
+        stride: u32,
+    },
+    /// Load a value of the result's type from `ptr + offset`.
+    Load {
+        /// Base address.
+        ptr: Value,
+        /// Bytes added to it.
+        offset: u32,
+    },
+    /// Store `value` at `ptr + offset`.
+    Store {
+        /// Base address.
+        ptr: Value,
+        /// Bytes added to it.
+        offset: u32,
+        /// What.
+        value: Value,
+    },
+    /// Load a bit as BOOL from byte `ptr + offset`.
+    LoadBit {
+        /// Base address.
+        ptr: Value,
+        /// Bytes added to it.
+        offset: u32,
+        /// 0 (least significant) to 7.
+        bit: u8,
+    },
+    /// Store a BOOL into one bit of byte `ptr + offset`.
+    StoreBit {
+        /// Base address.
+        ptr: Value,
+        /// Bytes added to it.
+        offset: u32,
+        /// 0 (least significant) to 7.
+        bit: u8,
+        /// 0 or 1.
+        value: Value,
+    },
+    /// Copy `bytes` from `from` to `to`; the ranges may overlap.
+    Copy {
+        /// Destination.
+        to: Value,
+        /// Source.
+        from: Value,
+        /// Length.
+        bytes: u32,
+    },
+    /// Fill `bytes` at `to` with zero.
+    Zero {
+        /// Destination.
+        to: Value,
+        /// Length.
+        bytes: u32,
+    },
+    /// Wrapping integer arithmetic and logic.
+    Int {
+        /// Which.
+        op: IntOp,
+        /// Left.
+        a: Value,
+        /// Right.
+        b: Value,
+    },
+    /// Integer division, truncating toward zero. By 0: fault `DivideByZero`. `MIN / -1` wraps to `MIN`.
+    Div {
+        /// Signed operands.
+        signed: bool,
+        /// Dividend.
+        a: Value,
+        /// Divisor.
+        b: Value,
+    },
+    /// Remainder with the dividend's sign. By 0: 0 (IEC 61131-3 Table 29). `MIN MOD -1` is 0.
+    Rem {
+        /// Signed operands.
+        signed: bool,
+        /// Dividend.
+        a: Value,
+        /// Divisor.
+        b: Value,
+    },
+    /// Two's complement negation, wraps.
+    Neg(Value),
+    /// Bitwise complement. For BOOL lowering uses `Xor 1`.
+    Not(Value),
+    /// Floating-point arithmetic.
+    Float {
+        /// Which.
+        op: FloatOp,
+        /// Left.
+        a: Value,
+        /// Right.
+        b: Value,
+    },
+    /// Floating-point negation.
+    FloatNeg(Value),
+    /// Absolute value of a float.
+    FloatAbs(Value),
+    /// Compare integers (or pointers for `Eq`/`Ne`), giving 0 or 1.
+    IntCmp {
+        /// Which.
+        cond: Cond,
+        /// Signed operands.
+        signed: bool,
+        /// Left.
+        a: Value,
+        /// Right.
+        b: Value,
+    },
+    /// Compare floats, giving 0 or 1.
+    FloatCmp {
+        /// Which.
+        cond: Cond,
+        /// Left.
+        a: Value,
+        /// Right.
+        b: Value,
+    },
+    /// `a` where `cond` is not 0, else `b`; both are already computed.
+    Select {
+        /// An `I8`.
+        cond: Value,
+        /// Taken when not 0.
+        a: Value,
+        /// Taken when 0.
+        b: Value,
+    },
+    /// Widen with the sign to the result's type.
+    SignExtend(Value),
+    /// Widen with zeros to the result's type.
+    ZeroExtend(Value),
+    /// Keep the low bits that fit the result's type.
+    Truncate(Value),
+    /// Integer to the result's float type, nearest-even.
+    IntToFloat {
+        /// Signed source.
+        signed: bool,
+        /// Source.
+        value: Value,
+    },
+    /// Float to the result's integer type: saturates, NaN gives 0.
+    FloatToInt {
+        /// Signed result.
+        signed: bool,
+        /// Toward zero (TRUNC) instead of nearest with ties to even.
+        truncate: bool,
+        /// Source.
+        value: Value,
+    },
+    /// F32 to F64 or F64 to F32.
+    FloatConvert(Value),
+    /// Same bits, other type of the same width.
+    Bitcast(Value),
+    /// Call a function of the module.
+    Call {
+        /// Callee.
+        func: FuncId,
+        /// One for each parameter of its entry block.
+        args: Vec<Value>,
+    },
+    /// Call a routine of the engine.
+    Helper {
+        /// Which; its documentation gives the arguments.
+        helper: Helper,
+        /// Arguments.
+        args: Vec<Value>,
+    },
+    /// The task clock: `I64` nanoseconds, one value a scan.
+    Now,
+    /// Fault `IndexOutOfBounds` unless `low <= index <= high` (signed `I64`); operands index, low, high.
+    CheckIndex {
+        /// An `I64`.
+        index: Value,
+        /// Lowest legal.
+        low: i64,
+        /// Highest legal.
+        high: i64,
+    },
+    /// Fault `SubrangeViolation` unless `low <= value <= high` (signed `I64`); operands value, low, high.
+    CheckRange {
+        /// An `I64`.
+        value: Value,
+        /// Lowest legal.
+        low: i64,
+        /// Highest legal.
+        high: i64,
+    },
+    /// Fault `NullReference` when the pointer is null.
+    CheckNull(Value),
+    /// Load a reference (`{u32 state offset, u32 type id}`) as a pointer; null stays null.
+    RefToPtr(Value),
+    /// A pointer into the state block as a reference (`I64`: offset in the low half, `type_id` above).
+    PtrToRef {
+        /// Address in the state block, or null.
+        ptr: Value,
+        /// Type of what is referred to.
+        type_id: u32,
+    },
+    /// Stands on each loop's back edge: ends the scan when the engine was told to (watchdog, stop).
+    Poll,
+}
+
+/// Routines of the engine. `ptr,cap` is a string variable: its address and capacity in code units.
+/// Strings in memory are a `u16` length followed by the units (`wide`: two bytes a unit).
+/// A position or length argument is an `I64`. Results are cut at the destination's capacity; a destination
+/// may overlap a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Helper {
+    /// `(f) -> f`, same float type.
+    Math(MathFn),
+    /// `(base, exponent) -> f`, same float type.
+    Pow,
+    /// `(y, x) -> f`, same float type.
+    Atan2,
+    /// `(base I64, exponent I64) -> I64`, wrapping; a negative exponent gives 0 unless base is 1 or -1.
+    IntPow,
+    /// `(to, to_cap, from)`: assign, cut at the capacity.
+    StrAssign {
+        /// WSTRING.
+        wide: bool,
+    },
+    /// `(to, to_cap, a, b)`
+    StrConcat {
+        /// WSTRING.
+        wide: bool,
+    },
+    /// `(s) -> I64`
+    StrLen {
+        /// WSTRING.
+        wide: bool,
+    },
+    /// `(to, to_cap, s, count)`
+    StrLeft {
+        /// WSTRING.
+        wide: bool,
+    },
+    /// `(to, to_cap, s, count)`
+    StrRight {
+        /// WSTRING.
+        wide: bool,
+    },
+    /// `(to, to_cap, s, count, position)`
+    StrMid {
+        /// WSTRING.
+        wide: bool,
+    },
+    /// `(to, to_cap, s, inserted, position)`
+    StrInsert {
+        /// WSTRING.
+        wide: bool,
+    },
+    /// `(to, to_cap, s, count, position)`
+    StrDelete {
+        /// WSTRING.
+        wide: bool,
+    },
+    /// `(to, to_cap, s, replacement, count, position)`
+    StrReplace {
+        /// WSTRING.
+        wide: bool,
+    },
+    /// `(s, pattern) -> I64`, 1-based, 0 = absent or empty pattern.
+    StrFind {
+        /// WSTRING.
+        wide: bool,
+    },
+    /// `(a, b) -> I64`: negative, 0, positive; by code unit, a prefix is less.
+    StrCompare {
+        /// WSTRING.
+        wide: bool,
+    },
+    /// `(s, position I64) -> I8 or I16`: 1-based; beyond LEN faults `IndexOutOfBounds`.
+    StrGet {
+        /// WSTRING.
+        wide: bool,
+    },
+    /// `(s, position I64, unit)`: as [`Helper::StrGet`].
+    StrSet {
+        /// WSTRING.
+        wide: bool,
+    },
+    /// `(to, to_cap, value, kind)`: a value as its plain literal (plc-engine §2.5). The value is an `I64`
+    /// (BOOL, integers zero- or sign-extended, times in ns) or a float of its own type.
+    ToString {
+        /// How to write it.
+        format: TextFormat,
+        /// WSTRING destination.
+        wide: bool,
+    },
+    /// `(s) -> I64 or F32 or F64`: skip blanks, longest valid literal, else 0.
+    FromString {
+        /// What to read.
+        format: TextFormat,
+        /// WSTRING source.
+        wide: bool,
+    },
+    /// `(to, to_cap, from)`: STRING to WSTRING or back (`to_wide`), units that do not fit become `?`.
+    StrConvert {
+        /// Destination is WSTRING.
+        to_wide: bool,
+    },
+    /// `(condition I8)`: fault `AssertionFailed` when 0.
+    Assert,
+}
+
+/// Mathematical functions of one argument; the system's libm in every engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names are the functions")]
+pub enum MathFn {
+    Sqrt,
+    Ln,
+    Log10,
+    Exp,
+    Sin,
+    Cos,
+    Tan,
+    Asin,
+    Acos,
+    Atan,
+    Round,
+    Floor,
+    Ceil,
+    Trunc,
+}
+
+/// How a value is written as text, or read from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TextFormat {
+    /// `TRUE`, `FALSE`.
+    Bool,
+    /// Decimal, signed.
+    Signed,
+    /// Decimal, unsigned.
+    Unsigned,
+    /// REAL, shortest digits that read back.
+    Real,
+    /// LREAL, shortest digits that read back.
+    Lreal,
+    /// `T#1s500ms`.
+    Time,
+    /// `LTIME#1s500ms`.
+    Ltime,
+    /// `D#2026-11-21`.
+    Date,
+    /// `TOD#12:30:00`.
+    TimeOfDay,
+    /// `DT#2026-11-21-12:30:00`.
+    DateTime,
+    /// One character.
+    Char,
+}
+
+/// Why a scan ended early (plc-engine §2.10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum FaultCode {
+    /// Integer division by zero.
+    DivideByZero,
+    /// Array index or string position outside its bounds; operands index, low, high.
+    IndexOutOfBounds,
+    /// NULL reference or interface.
+    NullReference,
+    /// Value outside a subrange; operands value, low, high.
+    SubrangeViolation,
+    /// FOR with BY 0.
+    ForStepZero,
+    /// Calls nested too deep, or the frame arena is used up.
+    StackOverflow,
+    /// ASSERT of FALSE.
+    AssertionFailed,
+    /// The scan took longer than its watchdog allows, or was told to stop.
+    Watchdog,
+    /// Integer overflow where the manifest asks for a fault.
+    IntegerOverflow,
+    /// REAL division by zero where the manifest asks for a fault.
+    RealDivideByZero,
+    /// Conversion out of range where the manifest asks for a fault.
+    ConversionRange,
+}
+
+impl FaultCode {
+    /// The name as users see it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DivideByZero => "DivideByZero",
+            Self::IndexOutOfBounds => "IndexOutOfBounds",
+            Self::NullReference => "NullReference",
+            Self::SubrangeViolation => "SubrangeViolation",
+            Self::ForStepZero => "ForStepZero",
+            Self::StackOverflow => "StackOverflow",
+            Self::AssertionFailed => "AssertionFailed",
+            Self::Watchdog => "Watchdog",
+            Self::IntegerOverflow => "IntegerOverflow",
+            Self::RealDivideByZero => "RealDivideByZero",
+            Self::ConversionRange => "ConversionRange",
+        }
+    }
+}
+
+/// A place in the source text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Site {
+    /// Name of the source unit.
+    pub file: String,
+    /// From 1.
+    pub line: u32,
+    /// From 1, in characters.
+    pub column: u32,
+}
