@@ -1,0 +1,1 @@
+//! Rules of the house that are not about behaviour, as ordinary tests: licences, documentation, files.
