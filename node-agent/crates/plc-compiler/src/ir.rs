@@ -86,7 +86,9 @@ pub struct Module {
 /// Parameters are the parameters of block 0. A body of a function block or program has one: `this`, the
 /// address of the instance. A function has its inputs by value (scalars) or by address (everything else,
 /// VAR_IN_OUT, VAR_OUTPUT, and a result that is not a scalar), in declaration order, the result's address
-/// first where there is one.
+/// first where there is one. The address of a VAR_IN_OUT string is followed by its capacity (`I64`). The
+/// callee copies what it gets by address as an input; the caller gives outputs and the result a place of its
+/// own frame. Loads and stores may be unaligned: located variables overlay the image byte by byte.
 #[derive(Clone, Debug)]
 pub struct Function {
     /// Name as declared, for call stacks.
@@ -462,7 +464,7 @@ pub enum Op {
     Poll,
 }
 
-/// Routines of the engine. `ptr,cap` is a string variable: its address and capacity in code units.
+/// Routines of the engine. `ptr,cap` is a string variable: its address and capacity (an `I64`) in code units.
 /// Strings in memory are a `u16` length followed by the units (`wide`: two bytes a unit).
 /// A position or length argument is an `I64`. Results are cut at the destination's capacity; a destination
 /// may overlap a source.
@@ -541,7 +543,7 @@ pub enum Helper {
         /// WSTRING.
         wide: bool,
     },
-    /// `(to, to_cap, value, kind)`: a value as its plain literal (plc-engine §2.5). The value is an `I64`
+    /// `(to, to_cap, value)`: a value as its plain literal (plc-engine §2.5). The value is an `I64`
     /// (BOOL, integers zero- or sign-extended, times in ns) or a float of its own type.
     ToString {
         /// How to write it.

@@ -4,6 +4,10 @@
 //! instance: those are flattened. An array is one leaf. Readers of snapshots, online change and retain use
 //! nothing but this descriptor.
 
+mod path;
+
+pub use path::Place;
+
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -14,6 +18,7 @@ pub struct TypeId(pub u32);
 /// An elementary type (IEC 61131-3 Table 10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
+#[repr(u8)]
 #[expect(missing_docs, reason = "the names are the types")]
 pub enum Elementary {
     Bool,
@@ -147,6 +152,17 @@ pub struct Leaf {
     pub flags: LeafFlags,
 }
 
+/// A program instance or a global variable as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Root {
+    /// `Main`, `Status.PLCState`; as declared.
+    pub path: String,
+    /// Its type.
+    pub ty: TypeId,
+    /// In the state block.
+    pub offset: u32,
+}
+
 /// Sections of the state block.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sections {
@@ -173,8 +189,123 @@ pub struct Layout {
     pub sections: Sections,
     /// In order of offset.
     pub leaves: Vec<Leaf>,
-    /// Indexed by [`TypeId`].
+    /// Program instances and global variables as a whole, in order of offset: where a path to something
+    /// that is no leaf (a structure, an instance) begins.
+    pub roots: Vec<Root>,
+    /// Indexed by [`TypeId`]. The first entries are the elementary types, see [`Layout::elementary`].
     pub types: Vec<TypeDesc>,
     /// Of paths, types and offsets: equal hashes mean that blocks can be exchanged as they are.
     pub hash: u64,
+}
+
+impl Elementary {
+    /// All of them, in the order of their [`TypeId`]s.
+    pub const ALL: [Self; 25] = [
+        Self::Bool,
+        Self::Sint,
+        Self::Int,
+        Self::Dint,
+        Self::Lint,
+        Self::Usint,
+        Self::Uint,
+        Self::Udint,
+        Self::Ulint,
+        Self::Byte,
+        Self::Word,
+        Self::Dword,
+        Self::Lword,
+        Self::Real,
+        Self::Lreal,
+        Self::Time,
+        Self::Ltime,
+        Self::Date,
+        Self::Ldate,
+        Self::Tod,
+        Self::Ltod,
+        Self::Dt,
+        Self::Ldt,
+        Self::Char,
+        Self::Wchar,
+    ];
+
+    /// The keyword.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bool => "BOOL",
+            Self::Sint => "SINT",
+            Self::Int => "INT",
+            Self::Dint => "DINT",
+            Self::Lint => "LINT",
+            Self::Usint => "USINT",
+            Self::Uint => "UINT",
+            Self::Udint => "UDINT",
+            Self::Ulint => "ULINT",
+            Self::Byte => "BYTE",
+            Self::Word => "WORD",
+            Self::Dword => "DWORD",
+            Self::Lword => "LWORD",
+            Self::Real => "REAL",
+            Self::Lreal => "LREAL",
+            Self::Time => "TIME",
+            Self::Ltime => "LTIME",
+            Self::Date => "DATE",
+            Self::Ldate => "LDATE",
+            Self::Tod => "TOD",
+            Self::Ltod => "LTOD",
+            Self::Dt => "DT",
+            Self::Ldt => "LDT",
+            Self::Char => "CHAR",
+            Self::Wchar => "WCHAR",
+        }
+    }
+
+    /// Bytes in memory.
+    pub fn size(self) -> u32 {
+        match self {
+            Self::Bool | Self::Sint | Self::Usint | Self::Byte | Self::Char => 1,
+            Self::Int | Self::Uint | Self::Word | Self::Wchar => 2,
+            Self::Dint | Self::Udint | Self::Dword | Self::Real => 4,
+            _ => 8,
+        }
+    }
+}
+
+impl Layout {
+    /// The id of an elementary type: the same in every layout.
+    pub fn elementary(of: Elementary) -> TypeId {
+        TypeId(of as u32)
+    }
+
+    /// Bytes that a value of the type takes.
+    pub fn size_of(&self, ty: TypeId) -> u32 {
+        match &self.types[ty.0 as usize] {
+            TypeDesc::Elementary(e) => e.size(),
+            TypeDesc::String { capacity } => (2 + u32::from(*capacity)).next_multiple_of(2),
+            TypeDesc::Wstring { capacity } => 2 + 2 * u32::from(*capacity),
+            TypeDesc::Enum { base, .. } | TypeDesc::Subrange { base, .. } => base.size(),
+            TypeDesc::Array { element, dimensions } => {
+                let count =
+                    dimensions.iter().fold(1u32, |n, (low, high)| n.saturating_mul((high - low + 1) as u32));
+                self.size_of(*element).saturating_mul(count)
+            }
+            TypeDesc::Struct { bytes, .. } => *bytes,
+            TypeDesc::Reference { .. } => 8,
+        }
+    }
+
+    /// The type as a user would write it.
+    pub fn type_name(&self, ty: TypeId) -> String {
+        match &self.types[ty.0 as usize] {
+            TypeDesc::Elementary(e) => e.name().to_owned(),
+            TypeDesc::String { capacity } => format!("STRING[{capacity}]"),
+            TypeDesc::Wstring { capacity } => format!("WSTRING[{capacity}]"),
+            TypeDesc::Enum { name, .. } | TypeDesc::Struct { name, .. } => name.clone(),
+            TypeDesc::Subrange { base, low, high } => format!("{}({low}..{high})", base.name()),
+            TypeDesc::Array { element, dimensions } => {
+                let bounds: Vec<_> = dimensions.iter().map(|(low, high)| format!("{low}..{high}")).collect();
+                format!("ARRAY[{}] OF {}", bounds.join(", "), self.type_name(*element))
+            }
+            TypeDesc::Reference { target } => format!("REF_TO {}", self.type_name(*target)),
+        }
+    }
 }

@@ -13,7 +13,8 @@ mod program;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use program::{
-    Binding, Dialect, Instance, InstanceOverride, Options, Program, SourceUnit, Task, TaskOverride, Trigger,
+    Binding, Dialect, ImageBytes, Instance, InstanceOverride, Options, Program, SourceUnit, Task,
+    TaskOverride, Trigger,
 };
 
 /// Checks the sources: all diagnostics, errors first refused by [`compile`] too.

@@ -57,6 +57,17 @@ pub struct Binding {
     pub address: String,
 }
 
+/// Sizes of the areas of the process image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ImageBytes {
+    /// `%I`.
+    pub inputs: u32,
+    /// `%Q`.
+    pub outputs: u32,
+    /// `%M`.
+    pub memory: u32,
+}
+
 /// How to compile.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Options {
@@ -68,6 +79,8 @@ pub struct Options {
     pub tasks: Vec<TaskOverride>,
     /// Addresses from the manifest.
     pub bindings: Vec<Binding>,
+    /// Least sizes of the process image: what the drivers map. It grows to the highest address in use.
+    pub image_bytes: ImageBytes,
     /// Interval of the task `main` that is made for a source without CONFIGURATION.
     pub default_interval_ns: u64,
 }
@@ -79,6 +92,7 @@ impl Default for Options {
             resource: None,
             tasks: Vec::new(),
             bindings: Vec::new(),
+            image_bytes: ImageBytes::default(),
             default_interval_ns: 10_000_000,
         }
     }
