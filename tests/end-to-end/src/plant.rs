@@ -1,0 +1,232 @@
+//! One `lineshaft up` with its directory, its ports and what it prints.
+
+use crate::kubectl::Kubectl;
+use crate::processes::{MARK, Process, Role};
+use crate::wait::wait_until;
+use rustix::process::Signal;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Long enough for a start on a busy machine; a hang is caught all the same.
+const START_LIMIT: Duration = Duration::from_secs(90);
+
+/// A plant on one box.
+pub struct Plant {
+    directory: tempfile::TempDir,
+    mark: String,
+    listen: u16,
+    console: u16,
+    up: Option<Child>,
+    printed: Arc<Mutex<Vec<String>>>,
+}
+
+impl Plant {
+    /// Prepares directory and ports; starts nothing.
+    ///
+    /// # Panics
+    /// When the machine gives no directory or port.
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("manifests")).unwrap();
+        let mark = directory.path().to_string_lossy().into_owned();
+        // Both held at once, so that they differ.
+        let (api, console) = (free_port(), free_port());
+        let (listen, console) = (port_of(&api), port_of(&console));
+        Self { directory, mark, listen, console, up: None, printed: Arc::default() }
+    }
+
+    /// Where the manifests are.
+    pub fn manifests(&self) -> PathBuf {
+        self.directory.path().join("manifests")
+    }
+
+    /// Writes a manifest.
+    ///
+    /// # Panics
+    /// When the disk refuses.
+    pub fn write_manifest(&self, name: &str, text: &str) {
+        fs::write(self.manifests().join(name), text).unwrap();
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// Address of the console.
+    pub fn console(&self) -> String {
+        format!("127.0.0.1:{}", self.console)
+    }
+
+    /// kubectl for this plant.
+    pub fn kubectl(&self) -> Kubectl {
+        Kubectl::new(&self.data().join("kubeconfig"))
+    }
+
+    /// The command that starts it.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(program());
+        command
+            .arg("up")
+            .arg(self.manifests())
+            .arg("--data-dir")
+            .arg(self.data())
+            .args(["--listen", &format!("127.0.0.1:{}", self.listen)])
+            .args(["--console", &self.console()])
+            .args(["--node-name", "box"])
+            .env(MARK, &self.mark)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Starts it and waits until its objects are Ready.
+    ///
+    /// # Panics
+    /// When it ends or is not Ready in time.
+    pub fn start(&mut self) {
+        self.printed.lock().unwrap().clear();
+        let mut child = self.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        collect(child.stdout.take().unwrap(), Arc::clone(&self.printed));
+        collect(child.stderr.take().unwrap(), Arc::clone(&self.printed));
+        self.up = Some(child);
+    }
+
+    /// Waits until kubectl finds the runtime Ready.
+    ///
+    /// # Panics
+    /// When it is not in time.
+    pub fn wait_ready(&mut self, name: &str) {
+        let kubectl = self.kubectl();
+        wait_until(START_LIMIT, &format!("plc/{name} Ready"), || {
+            if let Some(status) = self.up.as_mut().and_then(|up| up.try_wait().unwrap()) {
+                panic!("lineshaft up ended with {status}:\n{}", self.printed().join("\n"));
+            }
+            let path = r#"-o=jsonpath={.status.conditions[?(@.type=="Ready")].status}"#;
+            let output = kubectl.output(&["get", "plc", name, path]);
+            (output.stdout == b"True").then_some(())
+        });
+    }
+
+    /// What it has printed.
+    ///
+    /// # Panics
+    /// Never in practice: the collecting threads do not panic.
+    pub fn printed(&self) -> Vec<String> {
+        self.printed.lock().unwrap().clone()
+    }
+
+    /// Living processes.
+    pub fn processes(&self) -> Vec<Process> {
+        Process::all(&self.mark)
+    }
+
+    /// The living process of a role, once there is one.
+    ///
+    /// # Panics
+    /// When there is none in time.
+    pub fn process(&self, role: Role) -> Process {
+        wait_until(START_LIMIT, &format!("a process of role {role:?}"), || {
+            self.processes().into_iter().find(|process| process.role == role)
+        })
+    }
+
+    /// SIGTERM, and waits for the end.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.process(Role::Up).signal(Signal::TERM);
+        self.wait_end()
+    }
+
+    /// Waits for the end of `lineshaft up`.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn wait_end(&mut self) -> ExitStatus {
+        let mut up = self.up.take().expect("it was started");
+        wait_until(Duration::from_secs(30), "lineshaft up ends", || up.try_wait().unwrap())
+    }
+
+    /// Waits until no process is left.
+    ///
+    /// # Panics
+    /// With those that are left after the limit.
+    pub fn wait_nothing_left(&self) {
+        wait_until(Duration::from_secs(20), "no process is left behind", || {
+            self.processes().is_empty().then_some(())
+        });
+    }
+
+    /// Body of a GET to the console.
+    ///
+    /// # Panics
+    /// When the console does not answer.
+    pub fn get(&self, path: &str) -> String {
+        use std::io::{Read, Write};
+        let mut stream = std::net::TcpStream::connect(self.console()).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.console()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    }
+}
+
+impl Default for Plant {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Plant {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- lineshaft up printed:\n{}", self.printed().join("\n"));
+        }
+        // The lifelines end the rest; killing it here too keeps a failed test from leaving anything.
+        for process in self.processes() {
+            process.kill();
+        }
+        if let Some(mut up) = self.up.take() {
+            let _reaped = up.wait();
+        }
+    }
+}
+
+/// The program under test: as told, or from the same build as this test.
+fn program() -> PathBuf {
+    if let Some(path) = std::env::var_os("LINESHAFT_BIN") {
+        return PathBuf::from(path);
+    }
+    let test = std::env::current_exe().unwrap();
+    let path = test.ancestors().nth(2).map(|build| build.join("lineshaft")).unwrap();
+    assert!(path.exists(), "{} is missing: run `cargo build --workspace --bins`", path.display());
+    path
+}
+
+fn free_port() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").unwrap()
+}
+
+fn port_of(listener: &TcpListener) -> u16 {
+    listener.local_addr().unwrap().port()
+}
+
+fn collect(stream: impl std::io::Read + Send + 'static, into: Arc<Mutex<Vec<String>>>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            into.lock().unwrap().push(line);
+        }
+    });
+}
+
+/// A folder below the repository.
+pub fn repository(path: &str) -> PathBuf {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(path)
+}
