@@ -1,1 +1,21 @@
-//! Filled by the commits that follow.
+//! Runs compiled PLC programs: interpreter, state image, virtual time, scan engine, online change, and the
+//! two processes that every runtime consists of, the *keeper* (drivers, safe outputs, supervision) and the
+//! *runner* (compiler, scan threads).
+//!
+//! Knows nothing of Kubernetes and opens no network socket: plain Rust types in and out, commands over a Unix
+//! socket, values through the shared memory of `lineshaft-exchange`. A scan never allocates, locks, logs or
+//! waits for a device.
+//!
+//! Start reading at [`protocol`] for what an agent sends.
+
+pub mod client;
+mod error;
+pub mod fault;
+pub mod launch;
+pub mod protocol;
+mod wire;
+
+pub use error::Error;
+
+/// Largest state block.
+pub const STATE_BYTES_MAX: u64 = 64 * 1024 * 1024;

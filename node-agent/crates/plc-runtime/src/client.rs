@@ -1,0 +1,145 @@
+//! The agent's side of the keeper's socket. Blocking; wrap it in a thread of its own or `spawn_blocking`.
+
+use crate::Error;
+use crate::protocol::{Applied, Bundle, Refusal, Request, Response, SOCKET_NAME, Status, Stopped, Values};
+use crate::wire;
+use rustix::fs::{Mode, OFlags};
+use std::net::Shutdown;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+/// How long a keeper may take for anything that needs no compiler and no device.
+const ANSWER_MS: u64 = 10_000;
+/// How long an apply may take: the keeper's bound for the compiler is below this.
+const APPLY_MS: u64 = 60_000;
+
+/// A connection to a keeper. One request at a time; open another for [`watch`](Self::watch).
+#[derive(Debug)]
+pub struct KeeperClient {
+    stream: UnixStream,
+}
+
+/// Answer to [`KeeperClient::apply`].
+#[derive(Clone, Debug)]
+pub enum ApplyOutcome {
+    /// It runs.
+    Applied(Applied),
+    /// Nothing changed.
+    Refused(Refusal),
+}
+
+/// Ends a [`KeeperClient`]'s pending request from another thread.
+#[derive(Debug)]
+pub struct Cancel {
+    stream: UnixStream,
+}
+
+impl Cancel {
+    /// The pending and every later request of the connection fails with [`Error::Closed`].
+    pub fn cancel(&self) {
+        // A connection that is closed already is cancelled too.
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+}
+
+impl KeeperClient {
+    /// Connects to the keeper of a state directory.
+    pub fn connect(state_dir: &Path) -> Result<Self, Error> {
+        let what = || format!("connect to the keeper of {}", state_dir.display());
+        // A socket address holds 108 bytes; the directory's descriptor makes any depth reachable.
+        let dir =
+            rustix::fs::open(state_dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+                .map_err(Error::io(what()))?;
+        let address = format!("/proc/self/fd/{}/{SOCKET_NAME}", dir.as_raw_fd());
+        let mut stream = UnixStream::connect(address).map_err(Error::io(what()))?;
+        limit(&stream, Some(ANSWER_MS))?;
+        wire::greet(&mut stream).map_err(|e| timed_out(e, ANSWER_MS))?;
+        Ok(Self { stream })
+    }
+
+    /// A handle that ends a pending request.
+    pub fn canceller(&self) -> Result<Cancel, Error> {
+        Ok(Cancel { stream: self.stream.try_clone().map_err(Error::io("duplicate the connection"))? })
+    }
+
+    /// Hands over everything to run.
+    pub fn apply(&mut self, bundle: Bundle) -> Result<ApplyOutcome, Error> {
+        match self.ask(&Request::Apply(Box::new(bundle)), Some(APPLY_MS))? {
+            Response::Applied(applied) => Ok(ApplyOutcome::Applied(applied)),
+            Response::Refused(refusal) => Ok(ApplyOutcome::Refused(refusal)),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// How it goes now.
+    pub fn status(&mut self) -> Result<Status, Error> {
+        self.status_of(&Request::Status, Some(ANSWER_MS))
+    }
+
+    /// Waits until the status' revision is above `since_revision`. Without limit: a keeper that dies ends it,
+    /// and so does [`Cancel::cancel`].
+    pub fn watch(&mut self, since_revision: u64) -> Result<Status, Error> {
+        self.status_of(&Request::Watch { since_revision }, None)
+    }
+
+    /// Values of one scan.
+    pub fn read(&mut self, paths: Vec<String>) -> Result<Values, Error> {
+        match self.ask(&Request::Read { paths }, Some(ANSWER_MS))? {
+            Response::Values(values) => Ok(values),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Ends a latched halt.
+    pub fn acknowledge(&mut self) -> Result<(), Error> {
+        match self.ask(&Request::Acknowledge, Some(ANSWER_MS))? {
+            Response::Acknowledged => Ok(()),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Ordered end of runner and keeper.
+    pub fn shutdown(&mut self, deadline: Duration) -> Result<Stopped, Error> {
+        let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+        let limit = deadline_ms.saturating_add(ANSWER_MS);
+        match self.ask(&Request::Shutdown { deadline_ms }, Some(limit))? {
+            Response::Stopped(stopped) => Ok(stopped),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    fn status_of(&mut self, request: &Request, limit_ms: Option<u64>) -> Result<Status, Error> {
+        match self.ask(request, limit_ms)? {
+            Response::Status(status) => Ok(*status),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    fn ask(&mut self, request: &Request, limit_ms: Option<u64>) -> Result<Response, Error> {
+        limit(&self.stream, limit_ms)?;
+        let answer = wire::send(&mut self.stream, request).and_then(|()| wire::receive(&mut self.stream));
+        answer.map_err(|e| timed_out(e, limit_ms.unwrap_or(0)))
+    }
+}
+
+fn limit(stream: &UnixStream, limit_ms: Option<u64>) -> Result<(), Error> {
+    let limit = limit_ms.map(Duration::from_millis);
+    stream.set_read_timeout(limit).map_err(Error::io("set a time limit"))?;
+    stream.set_write_timeout(limit).map_err(Error::io("set a time limit"))
+}
+
+fn timed_out(error: Error, limit_ms: u64) -> Error {
+    match error {
+        Error::TimedOut(_) => Error::TimedOut(limit_ms),
+        other => other,
+    }
+}
+
+fn unexpected(response: Response) -> Error {
+    match response {
+        Response::Failed { message } => Error::Keeper(message),
+        other => Error::Malformed(format!("unexpected answer {other:?}")),
+    }
+}
