@@ -1,1 +1,27 @@
-//! Filled by the commits that follow.
+//! Lineshaft's Kubernetes API: the kinds of group `lineshaft.dev`, their schemas, and the checks that need no cluster.
+//!
+//! Knows nothing of clients, controllers or how anything is executed. Start reading at [`plc_runtime`].
+
+pub mod condition;
+pub mod edge_node;
+mod patterns;
+pub mod plc_runtime;
+mod program_hash;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+
+pub use condition::{Condition, ConditionStatus};
+pub use edge_node::{EdgeNode, EdgeNodeSpec, EdgeNodeStatus};
+pub use plc_runtime::{PlcRuntime, PlcRuntimeSpec, PlcRuntimeStatus};
+pub use program_hash::{program_hash, short_version};
+
+/// API group of all kinds.
+pub const GROUP: &str = "lineshaft.dev";
+/// Namespace of Lineshaft's own objects, such as Leases.
+pub const SYSTEM_NAMESPACE: &str = "lineshaft-system";
+
+/// The definitions of all kinds, in the order in which they are installed.
+pub fn all() -> Vec<CustomResourceDefinition> {
+    vec![EdgeNode::crd(), PlcRuntime::crd()]
+}
