@@ -10,7 +10,12 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
     /// Name of the aspect, in CamelCase; unique in the list.
-    #[schemars(length(min = 1, max = 316), regex(pattern = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$"))]
+    #[schemars(
+        length(min = 1, max = 316),
+        regex(
+            pattern = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$"
+        )
+    )]
     #[serde(rename = "type")]
     pub type_: String,
     /// Whether the aspect holds: True, False or Unknown.
@@ -113,7 +118,8 @@ mod tests {
 
     #[test]
     fn json_is_that_of_metav1() {
-        let json = serde_json::to_value(Condition::new("Ready", true, "Running", "", Some(3), at(0))).unwrap();
+        let json =
+            serde_json::to_value(Condition::new("Ready", true, "Running", "", Some(3), at(0))).unwrap();
         assert_eq!(
             json,
             serde_json::json!({"type": "Ready", "status": "True", "reason": "Running", "message": "",

@@ -1,6 +1,5 @@
 //! `EdgeNode`: one host that can run what is bound to it.
 
-use kube::core::ListMerge;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,12 +32,21 @@ pub fn lease_name(node: &str) -> String {
     shortname = "enode",
     category = "lineshaft",
     cel,
-    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
     printcolumn(name = "Scheduling", type_ = "string", json_path = ".spec.scheduling"),
     printcolumn(name = "Address", type_ = "string", json_path = ".status.addresses[0].address"),
     printcolumn(name = "Version", type_ = "string", json_path = ".status.agentVersion"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, priority = 1),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        priority = 1
+    ),
     printcolumn(name = "Fencing", type_ = "string", json_path = ".spec.fencing", priority = 1),
     printcolumn(name = "Realtime", type_ = "string", json_path = ".status.realtime.grade", priority = 1),
     printcolumn(name = "Kernel", type_ = "string", json_path = ".status.kernel", priority = 1),

@@ -2,6 +2,12 @@
 //!
 //! Knows nothing of clients, controllers or how anything is executed. Start reading at [`plc_runtime`].
 
+#![allow(unreachable_pub, reason = "KubeSchema repeats each struct, with its `pub`, inside a function")]
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "it takes the parts of one printer column for those of another"
+)]
+
 pub mod condition;
 pub mod edge_node;
 mod patterns;

@@ -11,8 +11,7 @@ pub(crate) const IDENTIFIER: &str = r"^[A-Za-z_][A-Za-z0-9_]*$";
 /// A type name, with its namespaces.
 pub(crate) const QUALIFIED: &str = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$";
 /// A symbol path: `Main.conveyor[3].speed`, `Status.PLCState`.
-pub(crate) const PATH: &str =
-    r"^[A-Za-z_][A-Za-z0-9_]*(\[-?[0-9]+(,-?[0-9]+)*\])*(\.[A-Za-z_][A-Za-z0-9_]*(\[-?[0-9]+(,-?[0-9]+)*\])*)*$";
+pub(crate) const PATH: &str = r"^[A-Za-z_][A-Za-z0-9_]*(\[-?[0-9]+(,-?[0-9]+)*\])*(\.[A-Za-z_][A-Za-z0-9_]*(\[-?[0-9]+(,-?[0-9]+)*\])*)*$";
 /// A direct address of the process image: `%IX0.0`, `%QW10`, `%MD4`.
 pub(crate) const ADDRESS: &str = r"^%[IQM][XBWDL]?[0-9]{1,7}(\.[0-7])?$";
 /// A direct address that a driver may own: inputs and outputs, not memory.
@@ -22,7 +21,8 @@ pub(crate) const INPUT_ADDRESS: &str = r"^%I[XBWDL]?[0-9]{1,7}(\.[0-7])?$";
 /// An output address.
 pub(crate) const OUTPUT_ADDRESS: &str = r"^%Q[XBWDL]?[0-9]{1,7}(\.[0-7])?$";
 /// Host and port: `10.0.0.5:502`, `plc.example:502`, `[fe80::1]:502`.
-pub(crate) const ENDPOINT: &str = r"^([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.%a-z]+\]):[0-9]{1,5}$";
+pub(crate) const ENDPOINT: &str =
+    r"^([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.%a-z]+\]):[0-9]{1,5}$";
 /// The key of a ConfigMap.
 pub(crate) const CONFIG_KEY: &str = r"^[-._a-zA-Z0-9]+$";
 /// The name of a source file as diagnostics print it.

@@ -1,5 +1,7 @@
 //! The hash by which operator and agent agree on a set of sources.
 
+use std::fmt::Write;
+
 use sha2::{Digest, Sha256};
 
 /// SHA-256 of all sources' names and texts in their order, as `sha256:` and 64 hexadecimal digits.
@@ -13,7 +15,6 @@ pub fn program_hash<'a>(sources: impl IntoIterator<Item = (&'a str, &'a str)>) -
             sum.update(part.as_bytes());
         }
     }
-    use std::fmt::Write;
     sum.finalize().iter().fold("sha256:".to_owned(), |mut text, byte| {
         write!(text, "{byte:02x}").expect("writing to a String cannot fail");
         text

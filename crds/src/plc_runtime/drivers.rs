@@ -1,7 +1,6 @@
 //! Configuration of each kind of driver, one struct a kind.
 
 use kube::KubeSchema;
-use kube::core::{ListMerge, Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

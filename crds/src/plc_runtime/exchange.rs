@@ -1,7 +1,6 @@
 //! What a runtime shows to others: mesh, discovery, web page, debugger, history.
 
 use kube::KubeSchema;
-use kube::core::ListMerge;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,6 @@
 //! `spec.io`: drivers, bindings of variables to addresses, safe values.
 
 use kube::KubeSchema;
-use kube::core::{ListMerge, Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

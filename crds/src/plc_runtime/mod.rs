@@ -13,7 +13,6 @@ mod tasks;
 
 use std::collections::BTreeMap;
 
-use kube::core::{ListMerge, Rule};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,9 +24,9 @@ pub use behaviour::{
 };
 pub use drivers::{
     DeviceWatchdog, EtherCat, EtherCatDevice, EtherCatMap, Gpio, GpioBias, GpioPoint, GpioPolarity, Loopback,
-    LoopbackLink, ModbusAccess, ModbusArea, ModbusMap, ModbusMaster, ModbusRange, ModbusSlave, ModbusTcp, Mqtt,
-    MqttDirection, MqttEncoding, MqttPoint, MqttTls, OpcUaServer, Parity, SerialLine, Simulated, SimulatedStep,
-    WordOrder,
+    LoopbackLink, ModbusAccess, ModbusArea, ModbusMap, ModbusMaster, ModbusRange, ModbusSlave, ModbusTcp,
+    Mqtt, MqttDirection, MqttEncoding, MqttPoint, MqttTls, OpcUaServer, Parity, SerialLine, Simulated,
+    SimulatedStep, WordOrder,
 };
 pub use exchange::{Debug, Discovery, History, Mesh, OnBreak, Publication, Web};
 pub use io::{Binding, Driver, DriverError, Io, SafeState, SafeStateDefault};
@@ -36,8 +35,8 @@ pub use program::{
     Semantics, Source, Update, UpdateMode,
 };
 pub use status::{
-    AcceptedProgram, Change, ChangeState, Diagnostic, DriverState, DriverStatus, Engine, EngineKind, LastFault,
-    PlcRuntimeStatus, ProgramStatus, SchedulingPolicy, Severity, TaskStatus, Transfer, conditions,
+    AcceptedProgram, Change, ChangeState, Diagnostic, DriverState, DriverStatus, Engine, EngineKind,
+    LastFault, PlcRuntimeStatus, ProgramStatus, SchedulingPolicy, Severity, TaskStatus, Transfer, conditions,
 };
 pub use tasks::{ProgramInstance, Task, TaskScheduling, Trigger};
 

@@ -1,7 +1,6 @@
 //! `spec.program`: sources, language and the replacement of a running version.
 
 use kube::KubeSchema;
-use kube::core::{ListMerge, Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

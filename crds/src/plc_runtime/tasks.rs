@@ -1,7 +1,6 @@
 //! `spec.tasks`: when programs run.
 
 use kube::KubeSchema;
-use kube::core::{ListMerge, Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
