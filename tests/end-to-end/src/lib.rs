@@ -7,6 +7,7 @@ mod device;
 mod kubectl;
 mod plant;
 mod processes;
+pub mod station;
 mod wait;
 
 pub use device::{Device, Write};
