@@ -41,7 +41,7 @@ END_PROGRAM
 
 /// The ConfigMap with a program.
 pub fn config_map(source: &str) -> String {
-    let indented: String = source.lines().map(|line| format!("    {line}\n")).collect();
+    let indented = source.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n");
     format!(
         "\
 apiVersion: v1
@@ -51,7 +51,8 @@ metadata:
   namespace: default
 data:
   station.st: |
-{indented}"
+{indented}
+"
     )
 }
 
