@@ -1,1 +1,1 @@
-//! Filled by the commits that follow.
+//! Modbus TCP: client, server and plant simulators.

@@ -1,0 +1,9 @@
+//! The drivers, one module each.
+
+mod loopback;
+mod modbus;
+mod simulated;
+
+pub use loopback::LoopbackPlan;
+pub use modbus::{MapPlace, ModbusPlan, ReadBlock, WriteBlock};
+pub use simulated::SimulatedPlan;

@@ -1,0 +1,5 @@
+//! Modbus TCP master.
+
+mod blocks;
+
+pub use blocks::{MapPlace, ModbusPlan, ReadBlock, WriteBlock};
