@@ -1,0 +1,3 @@
+//! Plants for people and tests without hardware.
+
+pub mod filler;
