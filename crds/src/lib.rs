@@ -10,9 +10,14 @@
 
 pub mod condition;
 pub mod edge_node;
+pub mod manifest;
 mod patterns;
 pub mod plc_runtime;
 mod program_hash;
+pub mod reference;
+pub mod validate;
+
+use std::path::PathBuf;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
@@ -26,6 +31,22 @@ pub use program_hash::{program_hash, short_version};
 pub const GROUP: &str = "lineshaft.dev";
 /// Namespace of Lineshaft's own objects, such as Leases.
 pub const SYSTEM_NAMESPACE: &str = "lineshaft-system";
+
+/// Every file that `crdgen` writes, by its path from the root of the repository.
+pub fn generated_files() -> Vec<(PathBuf, String)> {
+    let mut files = Vec::new();
+    for crd in all() {
+        let yaml = serde_saphyr::to_string(&crd).expect("a CRD can be written as YAML");
+        let name = &crd.spec.names;
+        files.push((
+            format!("crds/generated/{}.yaml", name.plural).into(),
+            format!("# Written by `make generate` from the types in crds/src.\n{yaml}"),
+        ));
+        let page = format!("docs/src/reference/{}.md", name.kind.to_lowercase());
+        files.push((page.into(), reference::page(&crd)));
+    }
+    files
+}
 
 /// The definitions of all kinds, in the order in which they are installed.
 pub fn all() -> Vec<CustomResourceDefinition> {

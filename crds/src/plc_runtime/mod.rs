@@ -57,7 +57,7 @@ pub const FINALIZER: &str = "lineshaft.dev/outputs-safe";
     category = "lineshaft",
     selectable = ".status.nodeName",
     cel,
-    validation = Rule::new("self.metadata.name.size() <= 63").message("name must be at most 63 characters").field_path(".metadata.name"),
+    validation = Rule::new("self.metadata.name.size() <= 63").message("metadata.name must have at most 63 characters"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Node", type_ = "string", json_path = ".status.nodeName"),
     printcolumn(name = "Program", type_ = "string", description = "Version of the running program", json_path = ".status.program.version"),
