@@ -8,11 +8,15 @@
 //!
 //! Start reading at [`protocol`] for what an agent sends.
 
+#![allow(clippy::single_match_else, reason = "the two ways to go stand beside each other")]
+
 pub mod client;
 mod error;
 pub mod fault;
+pub mod interp;
 pub mod launch;
 pub mod protocol;
+mod stdlib;
 mod wire;
 
 pub use error::Error;

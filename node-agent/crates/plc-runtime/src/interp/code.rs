@@ -33,14 +33,14 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    #[inline(always)]
+    #[inline]
     pub(crate) fn key(self, value: u64) -> i64 {
         ((value << (self.shift & 63)) ^ (u64::from(self.flip) << 63)) as i64
     }
 }
 
-#[inline(always)]
-pub(crate) fn holds<T: PartialOrd>(cond: Cond, a: T, b: T) -> bool {
+#[inline]
+pub(crate) fn holds<T: PartialOrd + Copy>(cond: Cond, a: T, b: T) -> bool {
     match cond {
         Cond::Eq => a == b,
         Cond::Ne => a != b,
@@ -54,97 +54,408 @@ pub(crate) fn holds<T: PartialOrd>(cond: Cond, a: T, b: T) -> bool {
 /// One operation, 16 bytes. `bits` is a width in bits; targets are indices into [`Code::ops`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Op {
-    Const { dst: Slot, value: u64 },
-    Move { dst: Slot, src: Slot },
-    Frame { dst: Slot, bytes: u32 },
-    Offset { dst: Slot, ptr: Slot, bytes: u32 },
-    Index { stride: u16, dst: Slot, ptr: Slot, index: Slot },
+    Const {
+        dst: Slot,
+        value: u64,
+    },
+    Move {
+        dst: Slot,
+        src: Slot,
+    },
+    Frame {
+        dst: Slot,
+        bytes: u32,
+    },
+    Offset {
+        dst: Slot,
+        ptr: Slot,
+        bytes: u32,
+    },
+    Index {
+        stride: u16,
+        dst: Slot,
+        ptr: Slot,
+        index: Slot,
+    },
 
-    Load8 { dst: Slot, ptr: Slot, offset: u32 },
-    Load16 { dst: Slot, ptr: Slot, offset: u32 },
-    Load32 { dst: Slot, ptr: Slot, offset: u32 },
-    Load64 { dst: Slot, ptr: Slot, offset: u32 },
-    LoadState8 { dst: Slot, address: u32 },
-    LoadState16 { dst: Slot, address: u32 },
-    LoadState32 { dst: Slot, address: u32 },
-    LoadState64 { dst: Slot, address: u32 },
-    LoadFrame8 { dst: Slot, offset: u32 },
-    LoadFrame16 { dst: Slot, offset: u32 },
-    LoadFrame32 { dst: Slot, offset: u32 },
-    LoadFrame64 { dst: Slot, offset: u32 },
-    Store8 { ptr: Slot, offset: u32, src: Slot },
-    Store16 { ptr: Slot, offset: u32, src: Slot },
-    Store32 { ptr: Slot, offset: u32, src: Slot },
-    Store64 { ptr: Slot, offset: u32, src: Slot },
-    StoreState8 { address: u32, src: Slot },
-    StoreState16 { address: u32, src: Slot },
-    StoreState32 { address: u32, src: Slot },
-    StoreState64 { address: u32, src: Slot },
-    StoreFrame8 { offset: u32, src: Slot },
-    StoreFrame16 { offset: u32, src: Slot },
-    StoreFrame32 { offset: u32, src: Slot },
-    StoreFrame64 { offset: u32, src: Slot },
-    LoadBit { bit: u8, dst: Slot, ptr: Slot, offset: u32 },
-    StoreBit { bit: u8, ptr: Slot, offset: u32, src: Slot },
-    Copy { to: Slot, from: Slot, bytes: u32 },
-    Zero { to: Slot, bytes: u32 },
+    Load8 {
+        dst: Slot,
+        ptr: Slot,
+        offset: u32,
+    },
+    Load16 {
+        dst: Slot,
+        ptr: Slot,
+        offset: u32,
+    },
+    Load32 {
+        dst: Slot,
+        ptr: Slot,
+        offset: u32,
+    },
+    Load64 {
+        dst: Slot,
+        ptr: Slot,
+        offset: u32,
+    },
+    LoadState8 {
+        dst: Slot,
+        address: u32,
+    },
+    LoadState16 {
+        dst: Slot,
+        address: u32,
+    },
+    LoadState32 {
+        dst: Slot,
+        address: u32,
+    },
+    LoadState64 {
+        dst: Slot,
+        address: u32,
+    },
+    LoadFrame8 {
+        dst: Slot,
+        offset: u32,
+    },
+    LoadFrame16 {
+        dst: Slot,
+        offset: u32,
+    },
+    LoadFrame32 {
+        dst: Slot,
+        offset: u32,
+    },
+    LoadFrame64 {
+        dst: Slot,
+        offset: u32,
+    },
+    Store8 {
+        ptr: Slot,
+        offset: u32,
+        src: Slot,
+    },
+    Store16 {
+        ptr: Slot,
+        offset: u32,
+        src: Slot,
+    },
+    Store32 {
+        ptr: Slot,
+        offset: u32,
+        src: Slot,
+    },
+    Store64 {
+        ptr: Slot,
+        offset: u32,
+        src: Slot,
+    },
+    StoreState8 {
+        address: u32,
+        src: Slot,
+    },
+    StoreState16 {
+        address: u32,
+        src: Slot,
+    },
+    StoreState32 {
+        address: u32,
+        src: Slot,
+    },
+    StoreState64 {
+        address: u32,
+        src: Slot,
+    },
+    StoreFrame8 {
+        offset: u32,
+        src: Slot,
+    },
+    StoreFrame16 {
+        offset: u32,
+        src: Slot,
+    },
+    StoreFrame32 {
+        offset: u32,
+        src: Slot,
+    },
+    StoreFrame64 {
+        offset: u32,
+        src: Slot,
+    },
+    LoadBit {
+        bit: u8,
+        dst: Slot,
+        ptr: Slot,
+        offset: u32,
+    },
+    StoreBit {
+        bit: u8,
+        ptr: Slot,
+        offset: u32,
+        src: Slot,
+    },
+    Copy {
+        to: Slot,
+        from: Slot,
+        bytes: u32,
+    },
+    Zero {
+        to: Slot,
+        bytes: u32,
+    },
 
-    Add32 { dst: Slot, a: Slot, b: Slot },
-    Sub32 { dst: Slot, a: Slot, b: Slot },
-    Mul32 { dst: Slot, a: Slot, b: Slot },
-    Add64 { dst: Slot, a: Slot, b: Slot },
-    Sub64 { dst: Slot, a: Slot, b: Slot },
-    Mul64 { dst: Slot, a: Slot, b: Slot },
-    Add32Imm { dst: Slot, a: Slot, imm: i32 },
-    Mul32Imm { dst: Slot, a: Slot, imm: i32 },
-    RemS32Imm { dst: Slot, a: Slot, imm: i32 },
-    Add64Imm { dst: Slot, a: Slot, imm: i32 },
-    Arith { op: Arith, bits: u8, dst: Slot, a: Slot, b: Slot },
-    ArithImm { op: Arith, bits: u8, dst: Slot, a: Slot, imm: i32 },
-    And { dst: Slot, a: Slot, b: Slot },
-    Or { dst: Slot, a: Slot, b: Slot },
-    Xor { dst: Slot, a: Slot, b: Slot },
-    AndImm { dst: Slot, a: Slot, imm: u32 },
-    XorImm { dst: Slot, a: Slot, imm: u32 },
-    Neg { bits: u8, dst: Slot, a: Slot },
-    Not { bits: u8, dst: Slot, a: Slot },
+    Add32 {
+        dst: Slot,
+        a: Slot,
+        b: Slot,
+    },
+    Sub32 {
+        dst: Slot,
+        a: Slot,
+        b: Slot,
+    },
+    Mul32 {
+        dst: Slot,
+        a: Slot,
+        b: Slot,
+    },
+    Add64 {
+        dst: Slot,
+        a: Slot,
+        b: Slot,
+    },
+    Sub64 {
+        dst: Slot,
+        a: Slot,
+        b: Slot,
+    },
+    Mul64 {
+        dst: Slot,
+        a: Slot,
+        b: Slot,
+    },
+    Add32Imm {
+        dst: Slot,
+        a: Slot,
+        imm: i32,
+    },
+    Mul32Imm {
+        dst: Slot,
+        a: Slot,
+        imm: i32,
+    },
+    RemS32Imm {
+        dst: Slot,
+        a: Slot,
+        imm: i32,
+    },
+    Add64Imm {
+        dst: Slot,
+        a: Slot,
+        imm: i32,
+    },
+    Arith {
+        op: Arith,
+        bits: u8,
+        dst: Slot,
+        a: Slot,
+        b: Slot,
+    },
+    ArithImm {
+        op: Arith,
+        bits: u8,
+        dst: Slot,
+        a: Slot,
+        imm: i32,
+    },
+    And {
+        dst: Slot,
+        a: Slot,
+        b: Slot,
+    },
+    Or {
+        dst: Slot,
+        a: Slot,
+        b: Slot,
+    },
+    Xor {
+        dst: Slot,
+        a: Slot,
+        b: Slot,
+    },
+    AndImm {
+        dst: Slot,
+        a: Slot,
+        imm: u32,
+    },
+    XorImm {
+        dst: Slot,
+        a: Slot,
+        imm: u32,
+    },
+    Neg {
+        bits: u8,
+        dst: Slot,
+        a: Slot,
+    },
+    Not {
+        bits: u8,
+        dst: Slot,
+        a: Slot,
+    },
 
-    Float32 { op: FloatOp, dst: Slot, a: Slot, b: Slot },
-    Float64 { op: FloatOp, dst: Slot, a: Slot, b: Slot },
-    FloatNeg { bits: u8, dst: Slot, a: Slot },
-    FloatAbs { bits: u8, dst: Slot, a: Slot },
-    FloatCmp32 { cond: Cond, dst: Slot, a: Slot, b: Slot },
-    FloatCmp64 { cond: Cond, dst: Slot, a: Slot, b: Slot },
-    IntToFloat { signed: bool, from: u8, to: u8, dst: Slot, a: Slot },
+    Float32 {
+        op: FloatOp,
+        dst: Slot,
+        a: Slot,
+        b: Slot,
+    },
+    Float64 {
+        op: FloatOp,
+        dst: Slot,
+        a: Slot,
+        b: Slot,
+    },
+    FloatNeg {
+        bits: u8,
+        dst: Slot,
+        a: Slot,
+    },
+    FloatAbs {
+        bits: u8,
+        dst: Slot,
+        a: Slot,
+    },
+    FloatCmp32 {
+        cond: Cond,
+        dst: Slot,
+        a: Slot,
+        b: Slot,
+    },
+    FloatCmp64 {
+        cond: Cond,
+        dst: Slot,
+        a: Slot,
+        b: Slot,
+    },
+    IntToFloat {
+        signed: bool,
+        from: u8,
+        to: u8,
+        dst: Slot,
+        a: Slot,
+    },
     /// `mode` bit 0: signed, bit 1: toward zero.
-    FloatToInt { mode: u8, from: u8, to: u8, dst: Slot, a: Slot },
-    FloatConvert { to: u8, dst: Slot, a: Slot },
+    FloatToInt {
+        mode: u8,
+        from: u8,
+        to: u8,
+        dst: Slot,
+        a: Slot,
+    },
+    FloatConvert {
+        to: u8,
+        dst: Slot,
+        a: Slot,
+    },
 
-    Cmp { cond: Cond, order: Order, dst: Slot, a: Slot, b: Slot },
-    CmpImm { cond: Cond, order: Order, dst: Slot, a: Slot, imm: i32 },
+    Cmp {
+        cond: Cond,
+        order: Order,
+        dst: Slot,
+        a: Slot,
+        b: Slot,
+    },
+    CmpImm {
+        cond: Cond,
+        order: Order,
+        dst: Slot,
+        a: Slot,
+        imm: i32,
+    },
     /// Chooses between the two slots of entry `pair` of [`Code::pairs`].
-    Select { dst: Slot, cond: Slot, pair: u32 },
-    SignExtend { from: u8, to: u8, dst: Slot, a: Slot },
-    Truncate { to: u8, dst: Slot, a: Slot },
+    Select {
+        dst: Slot,
+        cond: Slot,
+        pair: u32,
+    },
+    SignExtend {
+        from: u8,
+        to: u8,
+        dst: Slot,
+        a: Slot,
+    },
+    Truncate {
+        to: u8,
+        dst: Slot,
+        a: Slot,
+    },
 
-    Jump { target: u32 },
-    PollJump { target: u32 },
-    BranchIf { cond: Slot, target: u32 },
-    BranchIfNot { cond: Slot, target: u32 },
-    Branch { cond: Cond, order: Order, a: Slot, b: Slot, target: u32 },
-    BranchImm { cond: Cond, order: Order, a: Slot, imm: i32, target: u32 },
+    Jump {
+        target: u32,
+    },
+    PollJump {
+        target: u32,
+    },
+    BranchIf {
+        cond: Slot,
+        target: u32,
+    },
+    BranchIfNot {
+        cond: Slot,
+        target: u32,
+    },
+    Branch {
+        cond: Cond,
+        order: Order,
+        a: Slot,
+        b: Slot,
+        target: u32,
+    },
+    BranchImm {
+        cond: Cond,
+        order: Order,
+        a: Slot,
+        imm: i32,
+        target: u32,
+    },
     Return,
-    ReturnValue { src: Slot },
-    Call { call: u32 },
-    Helper { call: u32 },
-    Fault { fault: u32 },
+    ReturnValue {
+        src: Slot,
+    },
+    Call {
+        call: u32,
+    },
+    Helper {
+        call: u32,
+    },
+    Fault {
+        fault: u32,
+    },
 
-    Now { dst: Slot },
-    CheckRange { src: Slot, check: u32 },
-    CheckNull { src: Slot },
-    LoadRef { dst: Slot, ptr: Slot },
-    RefLow { dst: Slot, a: Slot },
-    PtrToRef { dst: Slot, ptr: Slot, type_id: u32 },
+    Now {
+        dst: Slot,
+    },
+    CheckRange {
+        src: Slot,
+        check: u32,
+    },
+    CheckNull {
+        src: Slot,
+    },
+    LoadRef {
+        dst: Slot,
+        ptr: Slot,
+    },
+    RefLow {
+        dst: Slot,
+        a: Slot,
+    },
+    PtrToRef {
+        dst: Slot,
+        ptr: Slot,
+        type_id: u32,
+    },
     Poll,
 }
 

@@ -12,11 +12,7 @@ pub(crate) fn decode(module: &Module) -> Code {
     for function in &module.functions {
         let entry = code.ops.len() as u32;
         let slots = Decoder::new(&mut code, function).run();
-        code.functions.push(Function {
-            entry,
-            slots,
-            frame_bytes: function.frame_bytes.next_multiple_of(8),
-        });
+        code.functions.push(Function { entry, slots, frame_bytes: function.frame_bytes.next_multiple_of(8) });
     }
     code
 }
@@ -104,7 +100,8 @@ impl<'a> Decoder<'a> {
             let polled = ends_with_poll_jump(block);
             for (i, inst) in block.insts.iter().enumerate() {
                 let is_fused = fused.is_some_and(|f| std::ptr::eq(f, inst));
-                if !is_fused && !(polled && i + 1 == block.insts.len()) {
+                let is_poll = polled && i + 1 == block.insts.len();
+                if !is_fused && !is_poll {
                     self.inst(inst);
                 }
             }
@@ -185,11 +182,7 @@ impl<'a> Decoder<'a> {
     fn visit(&self, inst: &Inst, visit: &mut impl FnMut(Value)) {
         match &inst.op {
             ir::Op::Load { ptr, .. } | ir::Op::LoadBit { ptr, .. } => self.visit_base(*ptr, visit),
-            ir::Op::Store { ptr, value, .. } => {
-                self.visit_base(*ptr, visit);
-                visit(*value);
-            }
-            ir::Op::StoreBit { ptr, value, .. } => {
+            ir::Op::Store { ptr, value, .. } | ir::Op::StoreBit { ptr, value, .. } => {
                 self.visit_base(*ptr, visit);
                 visit(*value);
             }
@@ -306,9 +299,7 @@ impl<'a> Decoder<'a> {
         let bits = self.bits(result);
         match op {
             I::Const(c) => Op::Const { value: raw(*c), dst: self.slots.define(result) },
-            I::StateAddr(address) => {
-                Op::Const { value: u64::from(*address), dst: self.slots.define(result) }
-            }
+            I::StateAddr(address) => Op::Const { value: u64::from(*address), dst: self.slots.define(result) },
             I::FrameAddr(bytes) => Op::Frame { bytes: *bytes, dst: self.slots.define(result) },
             I::Offset { ptr, bytes } => {
                 let ptr = self.slots.take(*ptr);
@@ -355,9 +346,7 @@ impl<'a> Decoder<'a> {
                 let imm = self.compared(*b, *signed);
                 let a = self.slots.take(*a);
                 match imm {
-                    Some(imm) => {
-                        Op::CmpImm { cond: *cond, order, a, imm, dst: self.slots.define(result) }
-                    }
+                    Some(imm) => Op::CmpImm { cond: *cond, order, a, imm, dst: self.slots.define(result) },
                     None => {
                         let b = self.slots.take(*b);
                         Op::Cmp { cond: *cond, order, a, b, dst: self.slots.define(result) }
@@ -747,7 +736,8 @@ fn raw(constant: Const) -> u64 {
 }
 
 fn ends_with_poll_jump(block: &Block) -> bool {
-    matches!(block.end, Terminator::Jump(_)) && block.insts.last().is_some_and(|i| matches!(i.op, ir::Op::Poll))
+    matches!(block.end, Terminator::Jump(_))
+        && block.insts.last().is_some_and(|i| matches!(i.op, ir::Op::Poll))
 }
 
 /// Every value that an instruction names.

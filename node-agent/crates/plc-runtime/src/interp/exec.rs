@@ -379,10 +379,10 @@ impl Run<'_> {
                         }
                         Op::Call { call } => {
                             let call = &code.calls[call as usize];
-                            let caller = &code.functions[at.func as usize];
+                            let present = &code.functions[at.func as usize];
                             let callee = &code.functions[call.func as usize];
-                            let next = window + caller.slots as usize;
-                            let next_frame = frame as usize + caller.frame_bytes as usize;
+                            let next = window + present.slots as usize;
+                            let next_frame = frame as usize + present.frame_bytes as usize;
                             let depth = self.stack.callers.len();
                             if next + callee.slots as usize > slots.len()
                                 || next_frame + callee.frame_bytes as usize > memory.len()
@@ -392,7 +392,7 @@ impl Run<'_> {
                             }
                             let (_, r) = slots.split_at_mut(window);
                             for (i, &arg) in call.args.iter().enumerate() {
-                                r[caller.slots as usize + i] = r[arg as usize];
+                                r[present.slots as usize + i] = r[arg as usize];
                             }
                             self.stack.callers.push(Caller {
                                 func: at.func,
@@ -536,8 +536,7 @@ fn int_to_float(value: u64, signed: bool, from: u8, to: u8) -> u64 {
 }
 
 fn float_to_int(value: u64, mode: u8, from: u8, to: u8) -> u64 {
-    let value =
-        if from == 32 { f64::from(f32::from_bits(value as u32)) } else { f64::from_bits(value) };
+    let value = if from == 32 { f64::from(f32::from_bits(value as u32)) } else { f64::from_bits(value) };
     let value = if mode & 2 == 0 { value.round_ties_even() } else { value.trunc() };
     // `as` saturates and takes NaN to 0, which is the rule here too.
     let integer = match (to, mode & 1 == 1) {

@@ -1,6 +1,7 @@
 //! Everything needed to run one PlcRuntime.
 
 use lineshaft_plc_compiler::{Options, SourceUnit};
+use lineshaft_plc_io::DriverSpec;
 use serde::{Deserialize, Serialize};
 
 /// One runtime: program, I/O and policies.
@@ -128,6 +129,8 @@ pub enum Scheduling {
 /// Devices and safe values.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct IoSpec {
+    /// Each with explicit ranges of the image; an overlap is refused.
+    pub drivers: Vec<DriverSpec>,
     /// Values that outputs take when the program does not run.
     pub safe_state: Vec<SafeValue>,
     /// For outputs without an entry.
