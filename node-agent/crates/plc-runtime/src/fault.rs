@@ -8,6 +8,7 @@ pub const CALL_STACK_MAX: usize = 32;
 
 /// Why, where and when a scan ended early.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct FaultRecord {
     /// What happened.
     pub code: FaultCode,

@@ -214,3 +214,6 @@ impl<'a> InstancePath<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

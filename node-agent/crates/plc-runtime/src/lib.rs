@@ -16,7 +16,10 @@ pub mod fault;
 pub mod interp;
 pub mod launch;
 pub mod protocol;
+pub mod state;
 mod stdlib;
+pub mod task;
+pub mod virt;
 mod wire;
 
 pub use error::Error;

@@ -1,0 +1,193 @@
+//! A program in virtual time: `lineshaft plc run`, tests, simulations. No processes, no devices, no real clock.
+//!
+//! Each step advances the clock by exactly one interval and then runs every task that is due: without a
+//! CONFIGURATION every program once, in order; with one, each task on its own interval.
+
+use crate::Error;
+use crate::fault::FaultRecord;
+use crate::interp::Machine;
+use crate::state::{read_json, write_literal};
+use crate::task::{self, Edge, Grid};
+use lineshaft_plc_compiler::{Options, Program, Trigger};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+/// Compiler options for a run with this interval: a source without CONFIGURATION gets one task that is due at
+/// every step.
+pub fn options(interval_ns: u64) -> Options {
+    Options { default_interval_ns: interval_ns, ..Options::default() }
+}
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct VirtualRun {
+    /// The program, compiled with [`options`].
+    pub program: Arc<Program>,
+    /// Virtual time between two steps.
+    pub interval_ns: u64,
+    /// Steps.
+    pub scans: u64,
+    /// Values before the first scan: path and IEC literal.
+    pub sets: Vec<(String, String)>,
+    /// Paths to show after each scan; empty shows every program instance once, after the last scan.
+    pub traces: Vec<String>,
+    /// Back edges that one program may take in one scan before it faults with `Watchdog`; `None` is no limit.
+    pub budget: Option<u64>,
+}
+
+/// One line of output.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Record {
+    /// `{"scan":1,"time_us":10000,"values":{"Main.n":1}}`
+    Scan {
+        /// From 1.
+        scan: u64,
+        /// Virtual time of this scan.
+        time_us: u64,
+        /// By path as it was asked for, or by instance.
+        values: Map<String, Value>,
+    },
+    /// `{"fault":{"code":"IndexOutOfBounds","at":"main.st:4:9",…}}`: the last record of a run.
+    Fault {
+        /// What happened.
+        fault: FaultRecord,
+    },
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All scans were done.
+    Completed,
+    /// The program faulted; the command line exits with 3.
+    Faulted,
+}
+
+impl VirtualRun {
+    /// Runs, giving each record to `emit` as it is made.
+    pub fn run(&self, mut emit: impl FnMut(Record)) -> Result<Ended, Error> {
+        let mut simulation = Simulation::new(Arc::clone(&self.program), self.interval_ns)?;
+        simulation.set_budget(self.budget);
+        for (path, literal) in &self.sets {
+            simulation.set(path, literal)?;
+        }
+        for path in &self.traces {
+            simulation.get(path)?;
+        }
+        for scan in 1..=self.scans {
+            if let Err(fault) = simulation.step() {
+                emit(Record::Fault { fault: *fault });
+                return Ok(Ended::Faulted);
+            }
+            let shown: Vec<String> = match (self.traces.is_empty(), scan == self.scans) {
+                (false, _) => self.traces.clone(),
+                (true, true) => self.program.instances.iter().map(|i| i.name.clone()).collect(),
+                (true, false) => continue,
+            };
+            let mut values = Map::new();
+            for path in shown {
+                // An instance without variables has no path of its own.
+                let value = simulation.get(&path).unwrap_or_else(|_| Value::Object(Map::new()));
+                values.insert(path, value);
+            }
+            emit(Record::Scan { scan, time_us: simulation.time_ns() as u64 / 1000, values });
+        }
+        Ok(Ended::Completed)
+    }
+}
+
+/// A program that is stepped by hand.
+#[derive(Debug)]
+pub struct Simulation {
+    machine: Machine,
+    interval_ns: u64,
+    time_ns: i64,
+    scan: u64,
+    /// One for each task; `None` for one that runs at every step or by an event.
+    grids: Vec<Option<Grid>>,
+    edges: Vec<Edge>,
+    order: Vec<usize>,
+}
+
+impl Simulation {
+    /// At time 0, with initial values.
+    pub fn new(program: Arc<Program>, interval_ns: u64) -> Result<Self, Error> {
+        let order = task::by_priority(&program);
+        let grid = |t: &lineshaft_plc_compiler::Task| {
+            let interval = task::interval_ns(t)?;
+            Some(Grid::starting_at(interval_ns as i64, interval))
+        };
+        Ok(Self {
+            grids: program.tasks.iter().map(grid).collect(),
+            edges: vec![Edge::default(); program.tasks.len()],
+            order,
+            machine: Machine::new(program, Arc::new(AtomicU32::new(0)))?,
+            interval_ns,
+            time_ns: 0,
+            scan: 0,
+        })
+    }
+
+    /// See [`VirtualRun::budget`].
+    pub fn set_budget(&mut self, back_edges: Option<u64>) {
+        self.machine.set_budget(back_edges);
+    }
+
+    /// Virtual time.
+    pub fn time_ns(&self) -> i64 {
+        self.time_ns
+    }
+
+    /// The state block.
+    pub fn state(&self) -> &[u8] {
+        self.machine.state()
+    }
+
+    /// The value at a path.
+    pub fn get(&self, path: &str) -> Result<Value, Error> {
+        read_json(&self.machine.program().layout, self.machine.state(), path)
+    }
+
+    /// Writes an IEC literal.
+    pub fn set(&mut self, path: &str, literal: &str) -> Result<(), Error> {
+        let program = Arc::clone(self.machine.program());
+        write_literal(&program.layout, self.machine.state_mut(), path, literal)
+    }
+
+    /// One interval further: every task that is due runs, in order of priority.
+    pub fn step(&mut self) -> Result<(), Box<FaultRecord>> {
+        self.time_ns = self.time_ns.saturating_add(i64::try_from(self.interval_ns).unwrap_or(i64::MAX));
+        self.scan += 1;
+        for position in 0..self.order.len() {
+            let task = self.order[position];
+            let program = Arc::clone(self.machine.program());
+            let due = match (&mut self.grids[task], program.tasks[task].trigger.clone()) {
+                (Some(grid), _) => {
+                    let due = grid.is_due(self.time_ns);
+                    if due {
+                        grid.advance(self.time_ns);
+                    }
+                    due
+                }
+                (None, trigger @ Trigger::Event { .. }) => {
+                    self.edges[task].rises(&trigger, self.machine.state())
+                }
+                (None, _) => true,
+            };
+            if !due {
+                continue;
+            }
+            for &instance in &program.tasks[task].instances {
+                self.machine.run(instance, self.time_ns).map_err(|mut fault| {
+                    fault.task.clone_from(&program.tasks[task].name);
+                    fault.scan = self.scan;
+                    fault
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
