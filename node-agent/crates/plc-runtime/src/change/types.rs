@@ -50,14 +50,10 @@ impl<'a> Carrier<'a> {
         let refuse = || Err(self.reason(from_ty, to_ty));
         let (a, b) = (&self.old.types[from_ty.0 as usize], &self.new.types[to_ty.0 as usize]);
         let step = match (a, b) {
-            (T::Elementary(a), T::Elementary(b)) => match widening(*a, *b, from, to) {
-                Some(step) => step,
-                None => return refuse(),
-            },
             (T::Subrange { base: a, .. }, T::Elementary(b)) if a == b => {
                 Step::Copy { from, to, bytes: b.size() }
             }
-            (T::Subrange { base: a, .. }, T::Elementary(b)) => match widening(*a, *b, from, to) {
+            (T::Elementary(a) | T::Subrange { base: a, .. }, T::Elementary(b)) => match widening(*a, *b, from, to) {
                 Some(step) => step,
                 None => return refuse(),
             },
