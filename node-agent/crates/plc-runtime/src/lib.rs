@@ -10,7 +10,6 @@
 
 #![allow(clippy::single_match_else, reason = "the two ways to go stand beside each other")]
 
-pub mod change;
 pub mod client;
 mod error;
 pub mod fault;

@@ -1,0 +1,70 @@
+//! An agent from its start to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Client;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Error;
+use crate::events;
+use crate::metrics::Metrics;
+use crate::options::Options;
+use crate::plcruntime::Shared;
+use crate::plcruntime::fleet;
+use crate::state_lock::StateLock;
+use crate::store::Store;
+use crate::{edge_node, lease};
+
+/// How long the last events may take to be published.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(2);
+
+/// Runs an agent until `shutdown`.
+///
+/// `client` may take as long as it likes: what is stored runs meanwhile. A client whose server cannot be reached
+/// yet is as good. When the agent is told to end, keepers end with it or go on as `options.lifeline` says;
+/// [`Error::OutputsUnconfirmed`] names the devices that did not confirm their safe values.
+pub async fn run(
+    client: impl Future<Output = Client> + Send + 'static,
+    options: Options,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let _lock = StateLock::take(&options.state_dir)?;
+    let metrics = Metrics::register(&options.registry)?;
+    let store = Store::open(options.state_dir.join("plc"))?;
+    let contents = store.load()?;
+    options.readiness.wait_for("the API server");
+
+    let (known_client, client_seen) = watch::channel(None);
+    let (teller, publisher) = events::channel(&options.node_name, client_seen.clone(), metrics.clone());
+    let shared = Shared {
+        options: options.clone(),
+        store: Arc::new(store),
+        client: client_seen,
+        teller,
+        metrics: metrics.clone(),
+    };
+    let mut node = JoinSet::new();
+    node.spawn(async move {
+        let client = client.await;
+        known_client.send_replace(Some(client.clone()));
+        let about_node = edge_node::keep(client.clone(), options.clone(), metrics.clone());
+        tokio::join!(about_node, lease::keep(client, options, metrics));
+        // Keeps the sender: without it, nobody who waits for a client could be told that it is too early.
+        drop(known_client);
+    });
+    let publishing = tokio::spawn(publisher.run());
+
+    let unconfirmed = fleet::run(Arc::new(shared), contents, shutdown).await;
+
+    // Every teller is gone now: the publisher ends when it has published what it was told.
+    let abort = publishing.abort_handle();
+    if timeout(LAST_WORDS_MAX, publishing).await.is_err() {
+        abort.abort();
+    }
+    node.shutdown().await;
+    if unconfirmed.is_empty() { Ok(()) } else { Err(Error::OutputsUnconfirmed(unconfirmed)) }
+}

@@ -1,0 +1,200 @@
+//! The agent's own `EdgeNode`: made if it is missing, its status kept true, nothing written that has not changed.
+
+mod facts;
+mod realtime;
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::core::DeserializeGuard;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, ResourceExt};
+use lineshaft_crds::edge_node::{Fencing, NodeAddress, NodeAddressType};
+use lineshaft_crds::{EdgeNode, EdgeNodeSpec, EdgeNodeStatus};
+use serde_json::json;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+pub use facts::host_name;
+
+use crate::backoff::Backoff;
+use crate::metrics::Metrics;
+use crate::options::Options;
+use facts::Facts;
+
+/// How often the host is asked whether something changed; costs no request unless something did.
+const LOOK_EVERY: Duration = Duration::from_mins(1);
+/// Longest wait for the API server.
+const REQUEST_MAX: Duration = Duration::from_secs(10);
+
+/// Keeps the object true for as long as it is polled.
+pub(crate) async fn keep(client: Client, options: Options, metrics: Metrics) {
+    let api: Api<EdgeNode> = Api::all(client);
+    let guarded: Api<DeserializeGuard<EdgeNode>> = Api::all(api.clone().into_client());
+    let selector = format!("metadata.name={}", options.node_name);
+    let events = watcher(guarded, watcher::Config::default().fields(&selector)).default_backoff();
+    let mut events = std::pin::pin!(events);
+    let mut ticks = interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut backoff = Backoff::new(&options.node_name);
+    let mut known = Known::Unlisted;
+    loop {
+        let mut retry = None;
+        if let Err(error) = settle(&api, &options, &metrics, &known).await {
+            tracing::warn!(node = options.node_name, error, "the EdgeNode was not written");
+            retry = Some(backoff.fail());
+        } else {
+            backoff.succeed();
+        }
+        let again = async {
+            match retry {
+                Some(delay) => tokio::time::sleep(delay).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            event = events.next() => match event {
+                Some(Ok(event)) => known.see(event, &metrics),
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "the watch of the EdgeNode was interrupted");
+                    metrics.watch_event("EdgeNode", "error");
+                }
+                None => return,
+            },
+            _ = ticks.tick() => {}
+            () = again => {}
+        }
+    }
+}
+
+/// What the watch said of the object.
+enum Known {
+    /// Nothing yet.
+    Unlisted,
+    /// It is not there.
+    Missing,
+    /// It is there.
+    Present(Box<EdgeNode>),
+    /// It is there and cannot be read: nothing can be compared, so nothing is written.
+    Unreadable,
+}
+
+impl Known {
+    fn see(&mut self, event: watcher::Event<DeserializeGuard<EdgeNode>>, metrics: &Metrics) {
+        use watcher::Event;
+        let (type_, known) = match event {
+            Event::Init => ("init", None),
+            Event::InitApply(DeserializeGuard(node)) => ("list", Some(Self::read(node))),
+            // Nothing came between `Init` and this.
+            Event::InitDone if matches!(self, Self::Unlisted) => ("listed", Some(Self::Missing)),
+            Event::InitDone => ("listed", None),
+            Event::Apply(DeserializeGuard(node)) => ("apply", Some(Self::read(node))),
+            Event::Delete(_) => ("delete", Some(Self::Missing)),
+        };
+        metrics.watch_event("EdgeNode", type_);
+        if type_ == "init" {
+            *self = Self::Unlisted;
+        }
+        if let Some(known) = known {
+            *self = known;
+        }
+    }
+
+    fn read(node: Result<EdgeNode, kube::core::error_boundary::InvalidObject>) -> Self {
+        match node {
+            Ok(node) => {
+                if node.spec.fencing == Fencing::Fenced {
+                    tracing::warn!("this node is declared fenced, and its agent is alive");
+                }
+                Self::Present(Box::new(node))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the EdgeNode cannot be read");
+                Self::Unreadable
+            }
+        }
+    }
+}
+
+/// Makes the object, or writes its status, or finds that there is nothing to do.
+async fn settle(
+    api: &Api<EdgeNode>,
+    options: &Options,
+    metrics: &Metrics,
+    known: &Known,
+) -> Result<(), String> {
+    let name = &options.node_name;
+    let node = match known {
+        Known::Unlisted | Known::Unreadable => return Ok(()),
+        Known::Present(node) => (**node).clone(),
+        Known::Missing => {
+            let create = PostParams { field_manager: Some(options.field_manager()), ..PostParams::default() };
+            request(api.create(&create, &new(name))).await?
+        }
+    };
+    let status = status(&facts::read());
+    if node.status.as_ref().map(own_part).as_ref() == Some(&status) {
+        return Ok(());
+    }
+    let body = json!({
+        "apiVersion": "lineshaft.dev/v1alpha1",
+        "kind": "EdgeNode",
+        "metadata": {"name": name, "uid": node.uid()},
+        "status": status,
+    });
+    let params = PatchParams::apply(&options.field_manager()).force();
+    let written = request(api.patch_status(name, &params, &Patch::Apply(&body))).await;
+    metrics.status_patch("EdgeNode", if written.is_ok() { "written" } else { "failed" });
+    written.map(drop)
+}
+
+async fn request<T>(answer: impl Future<Output = kube::Result<T>>) -> Result<T, String> {
+    match timeout(REQUEST_MAX, answer).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err("the API server did not answer".to_owned()),
+    }
+}
+
+fn new(name: &str) -> EdgeNode {
+    let mut node = EdgeNode::new(name, EdgeNodeSpec::default());
+    let facts = facts::read();
+    node.metadata.labels = Some(
+        [
+            ("kubernetes.io/hostname", name),
+            ("kubernetes.io/arch", &facts.architecture),
+            ("kubernetes.io/os", "linux"),
+        ]
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect(),
+    );
+    node
+}
+
+fn status(facts: &Facts) -> EdgeNodeStatus {
+    let mut addresses: Vec<NodeAddress> = facts
+        .addresses
+        .iter()
+        .map(|address| NodeAddress { type_: NodeAddressType::InternalIp, address: address.to_string() })
+        .collect();
+    if !facts.host_name.is_empty() {
+        let address = facts.host_name.clone();
+        addresses.push(NodeAddress { type_: NodeAddressType::Hostname, address });
+    }
+    EdgeNodeStatus {
+        addresses,
+        agent_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        operating_system: facts.operating_system.clone(),
+        kernel: Some(facts.kernel.clone()),
+        architecture: Some(facts.architecture.clone()),
+        cores: facts.cores,
+        memory_bytes: facts.memory_bytes,
+        realtime: Some(realtime::abilities(facts.preemption.clone())),
+        ..EdgeNodeStatus::default()
+    }
+}
+
+/// What the agent writes; the rest is the operator's.
+fn own_part(status: &EdgeNodeStatus) -> EdgeNodeStatus {
+    EdgeNodeStatus { observed_generation: None, conditions: Vec::new(), ..status.clone() }
+}

@@ -1,0 +1,153 @@
+//! Kubernetes events: the story that `kubectl describe` tells.
+//!
+//! Whoever has something to tell never waits for the API server: events go through a bounded queue to one task.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Client;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+use crate::bounded_text::bounded;
+use crate::metrics::Metrics;
+
+/// Name under which events are reported.
+const CONTROLLER: &str = "lineshaft-agent";
+/// Events that wait for the API server; more are dropped and counted.
+const QUEUE_MAX: usize = 256;
+/// Limit of the API.
+const NOTE_BYTES_MAX: usize = 1024;
+/// Longest wait for the API server with one event.
+const PUBLISH_MAX: Duration = Duration::from_secs(10);
+/// Recorders kept at most; see [`Publisher::recorder`].
+const RECORDERS_MAX: usize = 1024;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Happening {
+    /// Something that a person should look at.
+    pub(crate) warning: bool,
+    /// One PascalCase word.
+    pub(crate) reason: &'static str,
+    /// What the agent was doing, one PascalCase word.
+    pub(crate) action: &'static str,
+    /// A sentence, the same for the same happening.
+    pub(crate) note: String,
+}
+
+impl Happening {
+    pub(crate) fn normal(reason: &'static str, action: &'static str, note: impl Into<String>) -> Self {
+        Self { warning: false, reason, action, note: note.into() }
+    }
+
+    pub(crate) fn warning(reason: &'static str, action: &'static str, note: impl Into<String>) -> Self {
+        Self { warning: true, reason, action, note: note.into() }
+    }
+}
+
+/// Takes events from anywhere in the agent.
+#[derive(Clone)]
+pub(crate) struct Teller {
+    queue: mpsc::Sender<(ObjectReference, Happening)>,
+    metrics: Metrics,
+}
+
+impl Teller {
+    /// Queues one; the log has it in any case.
+    pub(crate) fn tell(&self, about: &ObjectReference, happening: Happening) {
+        let object = about.name.as_deref().unwrap_or_default();
+        let namespace = about.namespace.as_deref().unwrap_or_default();
+        let Happening { warning, reason, note, .. } = &happening;
+        if *warning {
+            tracing::warn!(namespace, object, reason, "{note}");
+        } else {
+            tracing::info!(namespace, object, reason, "{note}");
+        }
+        if self.queue.try_send((about.clone(), happening)).is_err() {
+            self.metrics.event_dropped();
+        }
+    }
+}
+
+/// A teller and the task that publishes what it is told.
+pub(crate) fn channel(
+    node_name: &str,
+    client: watch::Receiver<Option<Client>>,
+    metrics: Metrics,
+) -> (Teller, Publisher) {
+    let (sender, queue) = mpsc::channel(QUEUE_MAX);
+    let reporter = Reporter { controller: CONTROLLER.to_owned(), instance: Some(node_name.to_owned()) };
+    let teller = Teller { queue: sender, metrics: metrics.clone() };
+    (teller, Publisher { queue, client, reporter, recorders: HashMap::new(), metrics })
+}
+
+/// Publishes queued events in their order.
+pub(crate) struct Publisher {
+    queue: mpsc::Receiver<(ObjectReference, Happening)>,
+    client: watch::Receiver<Option<Client>>,
+    reporter: Reporter,
+    recorders: HashMap<(Option<String>, &'static str), (String, Recorder)>,
+    metrics: Metrics,
+}
+
+impl Publisher {
+    /// Until nobody can tell anything any more, or the client's source is gone.
+    pub(crate) async fn run(mut self) {
+        while let Some((about, happening)) = self.queue.recv().await {
+            // Events of a time without API wait here: the first of them are the start of the story.
+            let Ok(client) = self.client.wait_for(Option::is_some).await.map(|client| client.clone()) else {
+                return;
+            };
+            if let Some(client) = client {
+                self.publish(client, &about, happening).await;
+            }
+        }
+    }
+
+    async fn publish(&mut self, client: Client, about: &ObjectReference, happening: Happening) {
+        let note = bounded(&happening.note, NOTE_BYTES_MAX);
+        let recorder = self.recorder(client, about, happening.reason, &note);
+        let event = Event {
+            type_: if happening.warning { EventType::Warning } else { EventType::Normal },
+            reason: happening.reason.to_owned(),
+            note: Some(note),
+            action: happening.action.to_owned(),
+            secondary: None,
+        };
+        match timeout(PUBLISH_MAX, recorder.publish(&event, about)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::debug!(reason = happening.reason, %error, "an event was not published");
+                self.metrics.event_dropped();
+            }
+            Err(_) => self.metrics.event_dropped(),
+        }
+    }
+
+    /// One recorder for each object, reason and note: a recorder joins events of the same reason into a series
+    /// that keeps the first note, and then the second program version would be told with the first one's name.
+    fn recorder(
+        &mut self,
+        client: Client,
+        about: &ObjectReference,
+        reason: &'static str,
+        note: &str,
+    ) -> Recorder {
+        if self.recorders.len() >= RECORDERS_MAX {
+            self.recorders.clear();
+        }
+        let fresh = || (note.to_owned(), Recorder::new(client, self.reporter.clone()));
+        match self.recorders.entry((about.uid.clone(), reason)) {
+            std::collections::hash_map::Entry::Occupied(mut known) => {
+                if known.get().0 != note {
+                    known.insert(fresh());
+                }
+                known.get().1.clone()
+            }
+            std::collections::hash_map::Entry::Vacant(vacant) => vacant.insert(fresh()).1.clone(),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! `lineshaft_plc_*`: the keepers' own figures, handed on as they are at the time of a scrape.
+//!
+//! The keepers count; counting again here would double what an agent that restarts has missed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lineshaft_plc_runtime::protocol::{DriverState, Outputs, Status, TaskStatus};
+use prometheus::core::{Collector, Desc};
+use prometheus::proto;
+
+/// The last known status of each runtime of this node.
+#[derive(Default)]
+pub(crate) struct Runtimes {
+    known: Mutex<BTreeMap<(String, String), Known>>,
+}
+
+struct Known {
+    uid: String,
+    status: Arc<Status>,
+    /// Faults by code. A keeper counts them all together and tells the last one's code.
+    faults: BTreeMap<&'static str, u64>,
+}
+
+impl Runtimes {
+    pub(crate) fn update(&self, namespace: &str, name: &str, uid: &str, status: Arc<Status>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (namespace.to_owned(), name.to_owned());
+        let mut faults = BTreeMap::new();
+        let mut counted = 0;
+        if let Some(before) = known.remove(&key) {
+            // A new keeper counts from 0; what the one before it counted stays.
+            counted = if before.status.pid == status.pid { before.status.counters.faults } else { 0 };
+            faults = before.faults;
+        }
+        if let Some(fault) = &status.last_fault {
+            *faults.entry(fault.code.name()).or_insert(0) += status.counters.faults.saturating_sub(counted);
+        }
+        known.insert(key, Known { uid: uid.to_owned(), status, faults });
+    }
+
+    pub(crate) fn remove(&self, namespace: &str, name: &str, uid: &str) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (namespace.to_owned(), name.to_owned());
+        // A new object may have taken the name already.
+        if known.get(&key).is_some_and(|known| known.uid == uid) {
+            known.remove(&key);
+        }
+    }
+}
+
+/// The registry's view of [`Runtimes`].
+pub(crate) struct Collected {
+    runtimes: Arc<Runtimes>,
+    /// One of the families stands for all: it keeps a second agent out of the same registry.
+    desc: Desc,
+}
+
+impl Collected {
+    pub(crate) fn new(runtimes: Arc<Runtimes>) -> Result<Self, prometheus::Error> {
+        let labels = ["namespace", "name", "task"].map(str::to_owned).to_vec();
+        let desc = Desc::new(
+            "lineshaft_plc_scans_total".to_owned(),
+            "Scans done.".to_owned(),
+            labels,
+            HashMap::default(),
+        )?;
+        Ok(Self { runtimes, desc })
+    }
+}
+
+impl Collector for Collected {
+    fn desc(&self) -> Vec<&Desc> {
+        vec![&self.desc]
+    }
+
+    fn collect(&self) -> Vec<proto::MetricFamily> {
+        let known = self.runtimes.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut families = Families::default();
+        for ((namespace, name), known) in known.iter() {
+            let labels = vec![("namespace", namespace.as_str()), ("name", name.as_str())];
+            families.of_runtime(&labels, &known.status);
+            for (code, count) in &known.faults {
+                let labels = with(&labels, "code", code);
+                families.counter("faults_total", "Faults of the program, by code.", &labels, *count);
+            }
+        }
+        families.finish()
+    }
+}
+
+type Labels<'a> = [(&'a str, &'a str)];
+
+fn with<'a>(labels: &Labels<'a>, name: &'a str, value: &'a str) -> Vec<(&'a str, &'a str)> {
+    labels.iter().copied().chain([(name, value)]).collect()
+}
+
+/// Families by name, in the making.
+#[derive(Default)]
+struct Families {
+    families: BTreeMap<&'static str, proto::MetricFamily>,
+}
+
+impl Families {
+    fn of_runtime(&mut self, labels: &Labels<'_>, status: &Status) {
+        let counters = &status.counters;
+        for (name, help, value) in [
+            ("runner_crashes_total", "Runner processes that ended by themselves.", counters.crashes),
+            ("runner_starts_total", "Runner processes that were started.", counters.starts),
+            ("watchdog_hits_total", "Scans that the watchdog found too long.", counters.watchdog),
+            ("online_changes_total", "Programs that took over between two scans.", counters.online_changes),
+        ] {
+            self.counter(name, help, labels, value);
+        }
+        self.gauge(
+            "outputs_live",
+            "Whether devices see the program's values (1) or safe ones (0).",
+            labels,
+            if status.outputs == Outputs::Live { 1.0 } else { 0.0 },
+        );
+        for driver in &status.drivers {
+            self.gauge(
+                "driver_operational",
+                "Whether the driver exchanges data with its device.",
+                &with(labels, "driver", &driver.name),
+                if driver.state == DriverState::Operational { 1.0 } else { 0.0 },
+            );
+        }
+        for task in &status.tasks {
+            self.of_task(&with(labels, "task", &task.name), task);
+        }
+    }
+
+    fn of_task(&mut self, labels: &Labels<'_>, task: &TaskStatus) {
+        self.counter("scans_total", "Scans done.", labels, task.scans);
+        self.counter(
+            "overruns_total",
+            "Scans that ended after their next grid point.",
+            labels,
+            task.overruns,
+        );
+        self.counter("missed_scans_total", "Grid points without a scan.", labels, task.missed);
+        let seconds = |ns: u64| ns as f64 / 1e9;
+        for (name, help, ns) in [
+            ("task_interval_seconds", "Time from one scan to the next.", task.interval_ns),
+            ("scan_duration_average_seconds", "Mean duration of a scan.", task.exec_avg_ns),
+            ("scan_duration_max_seconds", "Longest duration of a scan.", task.exec_max_ns),
+            ("scan_lateness_max_seconds", "Latest start of a scan after its grid point.", task.late_max_ns),
+        ] {
+            self.gauge(name, help, labels, seconds(ns));
+        }
+    }
+
+    fn counter(&mut self, name: &'static str, help: &str, labels: &Labels<'_>, value: u64) {
+        let mut counter = proto::Counter::default();
+        counter.set_value(value as f64);
+        let mut metric = proto::Metric::from_label(pairs(labels));
+        metric.set_counter(counter);
+        self.push(name, help, proto::MetricType::COUNTER, metric);
+    }
+
+    fn gauge(&mut self, name: &'static str, help: &str, labels: &Labels<'_>, value: f64) {
+        let mut gauge = proto::Gauge::default();
+        gauge.set_value(value);
+        let mut metric = proto::Metric::from_label(pairs(labels));
+        metric.set_gauge(gauge);
+        self.push(name, help, proto::MetricType::GAUGE, metric);
+    }
+
+    fn push(&mut self, name: &'static str, help: &str, type_: proto::MetricType, metric: proto::Metric) {
+        let family = self.families.entry(name).or_insert_with(|| {
+            let mut family = proto::MetricFamily::default();
+            family.set_name(format!("lineshaft_plc_{name}"));
+            family.set_help(help.to_owned());
+            family.set_field_type(type_);
+            family
+        });
+        family.mut_metric().push(metric);
+    }
+
+    fn finish(self) -> Vec<proto::MetricFamily> {
+        self.families.into_values().collect()
+    }
+}
+
+fn pairs(labels: &Labels<'_>) -> Vec<proto::LabelPair> {
+    labels
+        .iter()
+        .map(|(name, value)| {
+            let mut pair = proto::LabelPair::default();
+            pair.set_name((*name).to_owned());
+            pair.set_value((*value).to_owned());
+            pair
+        })
+        .collect()
+}
