@@ -11,6 +11,7 @@
 //! Start reading at [`Exchange`], which puts the parts together for one keeper and its runner.
 
 mod board;
+mod clock;
 mod error;
 mod histogram;
 mod port;
@@ -19,6 +20,7 @@ mod triple;
 mod wakeup;
 
 pub use board::{BoardRef, Figures, FiguresSnapshot, MAX_TASKS, ScanBoard, ScanRecord, TaskBoard};
+pub use clock::monotonic_ns;
 pub use error::ExchangeError;
 pub use histogram::{BUCKETS, Histogram, HistogramSnapshot};
 pub use port::{DriverSide, Exchange, Layout, PortOffsets, PortSize, ScanSide};

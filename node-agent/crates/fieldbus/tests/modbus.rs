@@ -22,7 +22,7 @@ async fn connect(server: &Server) -> Client {
     Client::connect(&server.addr().to_string(), 7, LIMIT).await.expect("the server listens")
 }
 
-fn refused<T>(result: Result<T, ModbusError>) -> Option<Exception> {
+fn refused<T>(result: &Result<T, ModbusError>) -> Option<Exception> {
     match result {
         Err(ModbusError::Refused { exception, .. }) => Some(exception),
         _ => None,
@@ -56,11 +56,11 @@ async fn every_function_reaches_its_table() {
 async fn refusals_are_typed_and_leave_the_connection() {
     let (server, tables) = device();
     let mut client = connect(&server).await;
-    assert_eq!(refused(client.read_coils(2999, 2).await), Some(Exception::IllegalDataAddress));
-    assert_eq!(refused(client.write_registers(2999, &[1, 2]).await), Some(Exception::IllegalDataAddress));
+    assert_eq!(refused(&client.read_coils(2999, 2).await), Some(Exception::IllegalDataAddress));
+    assert_eq!(refused(&client.write_registers(2999, &[1, 2]).await), Some(Exception::IllegalDataAddress));
     assert_eq!(tables.get(Table::HoldingRegisters, 2999, 1), [0], "all or none");
-    assert_eq!(refused(client.read_coils(0, 0).await), Some(Exception::IllegalDataValue));
-    assert_eq!(refused(client.read_holding_registers(0, 126).await), Some(Exception::IllegalDataValue));
+    assert_eq!(refused(&client.read_coils(0, 0).await), Some(Exception::IllegalDataValue));
+    assert_eq!(refused(&client.read_holding_registers(0, 126).await), Some(Exception::IllegalDataValue));
     assert!(client.read_coils(0, 1).await.is_ok());
     let mut other = Client::connect(&server.addr().to_string(), 8, LIMIT).await.unwrap();
     let error = other.read_coils(0, 1).await.unwrap_err();

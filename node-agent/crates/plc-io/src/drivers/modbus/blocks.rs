@@ -194,6 +194,21 @@ impl ReadBlock {
 }
 
 impl WriteBlock {
+    /// Notes in `written` and `known` that the device has the values of `frame` where `counts` says that they count.
+    pub(crate) fn remember(&self, frame: &[u8], counts: &[u8], written: &mut [u8], known: &mut [u8]) {
+        let each = if self.area.is_bits() { 1 } else { 16 };
+        for piece in &self.pieces {
+            for element in piece.start..piece.end() {
+                let first = piece.frame_bit_of(element, each);
+                for place in first..first + each {
+                    let mask = counts[place / 8] & 1 << (place % 8);
+                    written[place / 8] = (written[place / 8] & !mask) | (frame[place / 8] & mask);
+                    known[place / 8] |= mask;
+                }
+            }
+        }
+    }
+
     /// The coils for the device, `None` where the frame's bit does not count.
     pub(crate) fn bits(&self, frame: &[u8], counts: &[u8]) -> Vec<Option<bool>> {
         let mut bits = vec![None; self.count.into()];
