@@ -24,7 +24,7 @@ async fn connect(server: &Server) -> Client {
 
 fn refused<T>(result: &Result<T, ModbusError>) -> Option<Exception> {
     match result {
-        Err(ModbusError::Refused { exception, .. }) => Some(exception),
+        Err(ModbusError::Refused { exception, .. }) => Some(*exception),
         _ => None,
     }
 }

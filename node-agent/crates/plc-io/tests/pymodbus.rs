@@ -39,6 +39,8 @@ impl Peer {
             .arg(script)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // It prints every exchange that it refuses.
+            .stderr(Stdio::null())
             .spawn()
             .expect("LINESHAFT_PYTHON is an interpreter");
         let orders = child.stdin.take();
