@@ -31,7 +31,7 @@ const (
 )
 
 func main() {
-	opts, err := parseOptions(os.Args[1:], os.Stderr)
+	opts, err := parseOptions(os.Args[1:], os.Stdout)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return
@@ -69,6 +69,7 @@ func runUntilStopped(ctx context.Context, opts options, dir *dataDir) error {
 		return err
 	case <-ctx.Done():
 	}
+	logOnly("FATAL") // the parts complain of each other's absence
 	select {
 	case err := <-done:
 		return err
@@ -139,6 +140,7 @@ func run(ctx context.Context, opts options, dir *dataDir) error {
 			if err := writeKubeconfigs(opts, ca, address); err != nil {
 				return err
 			}
+			logOnly("WARNING")
 			fmt.Printf("{\"ready\":true,\"address\":%q}\n", address)
 			if tuneGC {
 				debug.SetGCPercent(steadyGCPercent)

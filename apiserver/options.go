@@ -30,10 +30,11 @@ type clientKubeconfig struct {
 
 const defaultListen = "127.0.0.1:16443"
 
-func parseOptions(args []string, usage io.Writer) (options, error) {
+// parseOptions writes to help only if the arguments ask for help.
+func parseOptions(args []string, help io.Writer) (options, error) {
 	var opts options
 	flags := flag.NewFlagSet("lineshaft-apiserver", flag.ContinueOnError)
-	flags.SetOutput(usage)
+	flags.SetOutput(io.Discard) // errors are printed once, by the caller
 	flags.StringVar(&opts.dataDir, "data-dir", "", "`directory` of everything that lasts: etcd's data, the certificate authority, the service account key")
 	flags.StringVar(&opts.listen, "listen", "", "`host:port` to serve HTTPS on; port 0 takes a free one (default "+defaultListen+", with --testing 127.0.0.1:0)")
 	flags.StringVar(&opts.kubeconfig, "kubeconfig", "", "`file` to write the administrator's kubeconfig to, once the server is ready")
@@ -47,6 +48,9 @@ func parseOptions(args []string, usage io.Writer) (options, error) {
 	flags.BoolVar(&opts.printVersion, "version", false, "print the versions and exit")
 
 	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			printHelp(flags, help)
+		}
 		return opts, err
 	}
 	if opts.listen == "" {
@@ -68,6 +72,14 @@ func parseOptions(args []string, usage io.Writer) (options, error) {
 		return opts, errors.New("--kubeconfig is required")
 	}
 	return opts, nil
+}
+
+func printHelp(flags *flag.FlagSet, help io.Writer) {
+	fmt.Fprintln(help, "lineshaft-apiserver: Kubernetes' generic control plane and etcd in one process")
+	flags.VisitAll(func(f *flag.Flag) {
+		value, usage := flag.UnquoteUsage(f)
+		fmt.Fprintf(help, "\n  --%s %s\n      %s\n", f.Name, value, usage)
+	})
 }
 
 // parseClientKubeconfig reads "file=user,group,group". A path may not contain

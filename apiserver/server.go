@@ -52,8 +52,12 @@ func newConfig(ctx context.Context, dir *dataDir, listener net.Listener, ca *aut
 	// There is one API server. With more, each new CustomResourceDefinition
 	// would wait five seconds for the others.
 	config.APIExtensions.ExtraConfig.MasterCount = 1
-	// Replaced by ours, which does not begin with a second's sleep.
-	config.ControlPlane.Generic.DisabledPostStartHooks.Insert(rbacrest.PostStartHookName)
+	config.ControlPlane.Generic.DisabledPostStartHooks.Insert(
+		// Replaced by ours, which does not begin with a second's sleep.
+		rbacrest.PostStartHookName,
+		// Keeps track of service account tokens in secrets; nothing makes those here.
+		"start-legacy-token-tracking-controller",
+	)
 	return config, nil
 }
 
