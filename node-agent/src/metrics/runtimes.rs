@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lineshaft_plc_runtime::protocol::{DriverState, Outputs, Status, TaskStatus};
+use lineshaft_plc_runtime::protocol::{Distribution, DriverState, Outputs, Status, TaskStatus};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto;
 
@@ -143,12 +143,35 @@ impl Families {
         let seconds = |ns: u64| ns as f64 / 1e9;
         for (name, help, ns) in [
             ("task_interval_seconds", "Time from one scan to the next.", task.interval_ns),
-            ("scan_duration_average_seconds", "Mean duration of a scan.", task.exec_avg_ns),
             ("scan_duration_max_seconds", "Longest duration of a scan.", task.exec_max_ns),
             ("scan_lateness_max_seconds", "Latest start of a scan after its grid point.", task.late_max_ns),
         ] {
             self.gauge(name, help, labels, seconds(ns));
         }
+        self.histogram("scan_duration_seconds", "Durations of scans.", labels, &task.exec);
+        self.histogram(
+            "scan_lateness_seconds",
+            "Starts of scans after their grid points.",
+            labels,
+            &task.late,
+        );
+    }
+
+    fn histogram(&mut self, name: &'static str, help: &str, labels: &Labels<'_>, times: &Distribution) {
+        let seconds = |ns: u64| ns as f64 / 1e9;
+        let bucket = |(&bound, &count): (&u64, &u64)| {
+            let mut bucket = proto::Bucket::default();
+            bucket.set_upper_bound(seconds(bound));
+            bucket.set_cumulative_count(count);
+            bucket
+        };
+        let mut histogram = proto::Histogram::default();
+        histogram.set_bucket(Distribution::BOUNDS_NS.iter().zip(&times.at_or_below).map(bucket).collect());
+        histogram.set_sample_count(times.count);
+        histogram.set_sample_sum(seconds(times.sum_ns));
+        let mut metric = proto::Metric::from_label(pairs(labels));
+        metric.set_histogram(histogram);
+        self.push(name, help, proto::MetricType::HISTOGRAM, metric);
     }
 
     fn counter(&mut self, name: &'static str, help: &str, labels: &Labels<'_>, value: u64) {
@@ -193,4 +216,58 @@ fn pairs(labels: &Labels<'_>) -> Vec<proto::LabelPair> {
             pair
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plcruntime::sample;
+    use prometheus::{Encoder, Registry, TextEncoder};
+
+    fn text(registry: &Registry) -> String {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&registry.gather(), &mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn series_come_and_go_with_their_runtime() {
+        let registry = Registry::new();
+        let runtimes = Arc::new(Runtimes::default());
+        registry.register(Box::new(Collected::new(Arc::clone(&runtimes)).unwrap())).unwrap();
+        assert_eq!(text(&registry), "");
+
+        let mut seen = sample::running();
+        seen.tasks[0].exec = Distribution { at_or_below: vec![0, 3, 5], count: 5, sum_ns: 20_000 };
+        runtimes.update("plant", "filler", "a", Arc::new(seen));
+        let shown = text(&registry);
+        for line in [
+            r#"lineshaft_plc_scans_total{namespace="plant",name="filler",task="main"} 5"#,
+            r#"lineshaft_plc_scan_duration_seconds_bucket{namespace="plant",name="filler",task="main",le="0.000005"} 3"#,
+            r#"lineshaft_plc_scan_duration_seconds_bucket{namespace="plant",name="filler",task="main",le="+Inf"} 5"#,
+            r#"lineshaft_plc_driver_operational{namespace="plant",name="filler",driver="press"} 1"#,
+        ] {
+            assert!(shown.contains(line), "{line} is not in:\n{shown}");
+        }
+        runtimes.remove("plant", "filler", "an older object of that name");
+        assert_eq!(text(&registry), shown);
+        runtimes.remove("plant", "filler", "a");
+        assert_eq!(text(&registry), "");
+    }
+
+    #[test]
+    fn faults_are_counted_by_code_over_the_lives_of_keepers() {
+        let registry = Registry::new();
+        let runtimes = Arc::new(Runtimes::default());
+        registry.register(Box::new(Collected::new(Arc::clone(&runtimes)).unwrap())).unwrap();
+        let mut seen = sample::running();
+        seen.last_fault = Some(sample::fault());
+        for (pid, faults) in [(100, 1), (100, 3), (200, 2)] {
+            seen.pid = pid;
+            seen.counters.faults = faults;
+            runtimes.update("plant", "filler", "a", Arc::new(seen.clone()));
+        }
+        let line = r#"lineshaft_plc_faults_total{namespace="plant",name="filler",code="IndexOutOfBounds"} 5"#;
+        assert!(text(&registry).contains(line), "{}", text(&registry));
+    }
 }

@@ -13,7 +13,7 @@ mod refusal;
 mod release;
 mod report;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 mod sources;
 mod story;
 mod supervise;

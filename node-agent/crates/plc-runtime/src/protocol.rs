@@ -13,8 +13,8 @@ pub use bundle::{
     WatchdogSpec,
 };
 pub use status::{
-    ChangeState, ChangeStatus, Counters, DriverState, DriverStatus, EngineKind, EngineStatus, Outputs,
-    ProgramStatus, RealtimeStatus, Refusal, RefusalReason, State, Status, TaskStatus,
+    ChangeState, ChangeStatus, Counters, Distribution, DriverState, DriverStatus, EngineKind, EngineStatus,
+    Outputs, ProgramStatus, RealtimeStatus, Refusal, RefusalReason, State, Status, TaskStatus,
 };
 
 use serde::{Deserialize, Serialize};

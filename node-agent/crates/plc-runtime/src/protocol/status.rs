@@ -1,6 +1,7 @@
 //! How a runtime goes, as its keeper sees it.
 
 use crate::fault::FaultRecord;
+use lineshaft_exchange::HistogramSnapshot;
 use lineshaft_plc_compiler::Diagnostic;
 use serde::{Deserialize, Serialize};
 
@@ -166,6 +167,49 @@ pub struct TaskStatus {
     pub overruns: u64,
     /// Figure: grid points without a scan.
     pub missed: u64,
+    /// Figure: execution times of all scans.
+    pub exec: Distribution,
+    /// Figure: how late all scans began.
+    pub late: Distribution,
+}
+
+/// How many of a task's times lie below which bound.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Distribution {
+    /// Times at or below each of [`Distribution::BOUNDS_NS`], so never falling; empty before the first scan.
+    pub at_or_below: Vec<u64>,
+    /// All times.
+    pub count: u64,
+    /// Their sum.
+    pub sum_ns: u64,
+}
+
+impl Distribution {
+    /// From a microsecond, which no scan beats, to a second, which no scan should take.
+    pub const BOUNDS_NS: [u64; 16] = [
+        1_000,
+        5_000,
+        10_000,
+        25_000,
+        50_000,
+        100_000,
+        250_000,
+        500_000,
+        1_000_000,
+        2_500_000,
+        5_000_000,
+        10_000_000,
+        25_000_000,
+        50_000_000,
+        100_000_000,
+        1_000_000_000,
+    ];
+
+    /// What the scan threads counted, with the sum of all times.
+    pub fn of(counted: &HistogramSnapshot, sum_ns: u64) -> Self {
+        let at_or_below = Self::BOUNDS_NS.iter().map(|&bound| counted.at_or_below(bound)).collect();
+        Self { at_or_below, count: counted.total(), sum_ns }
+    }
 }
 
 /// One driver.
