@@ -39,21 +39,31 @@ stamp=$(
   {
     echo "$found" "$(go env GOOS GOARCH)" "$ldflags"
     find . -name '*.go' ! -name '*_test.go' -print0 | sort -z | xargs -0 sha256sum
-    sha256sum go.mod go.sum build.sh
+    sha256sum go.mod go.sum
   } | sha256sum
 )
-if [[ ! -x $out/lineshaft-apiserver || ! -x $out/kubectl || $(cat "$out/.stamp" 2>/dev/null) != "$stamp" ]]; then
-  mkdir -p "$out"
+
+build() {
+  if [[ -x $out/lineshaft-apiserver && -x $out/kubectl && $(cat "$out/.stamp" 2>/dev/null) == "$stamp" ]]; then
+    return
+  fi
   if [[ ! -e $out/.stamp ]]; then
     echo "build.sh: compiling Kubernetes ${kubernetes}: about seven minutes on two cores the first time, seconds afterwards" >&2
   fi
   # A running server may use the old files: replace them, never write into them.
-  go build -ldflags "$ldflags" -o "$out/lineshaft-apiserver.new" .
-  go build -ldflags "$ldflags" -o "$out/kubectl.new" k8s.io/kubernetes/cmd/kubectl
+  go build -ldflags "$ldflags" -o "$out/lineshaft-apiserver.new" . 9>&-
+  go build -ldflags "$ldflags" -o "$out/kubectl.new" k8s.io/kubernetes/cmd/kubectl 9>&-
   mv "$out/lineshaft-apiserver.new" "$out/lineshaft-apiserver"
   mv "$out/kubectl.new" "$out/kubectl"
   echo "$stamp" >"$out/.stamp"
-fi
+}
+
+# Only one at a time: several test runs may ask at once.
+mkdir -p "$out"
+exec 9>"$out/.lock"
+flock 9
+build
+exec 9>&-
 
 if [[ ${1:-} == check ]]; then
   unformatted=$(gofmt -l .)

@@ -26,9 +26,11 @@ import (
 
 const (
 	workers = 5
-	// How soon the garbage collector knows of a new kind.
-	discoveryPeriod = 2 * time.Second
+	// How soon the garbage collector knows of a new kind; usually it asks every
+	// half minute.
+	discoveryPeriod = 3 * time.Second
 	namespaceResync = 5 * time.Minute
+	syncLimit       = 30 * time.Second
 )
 
 // bootstrap makes the default roles, then starts those of Kubernetes' own
@@ -134,7 +136,7 @@ func startGarbageCollector(ctx context.Context, config *rest.Config, shared info
 	if err != nil {
 		return err
 	}
-	go collector.Run(ctx, workers, discoveryPeriod)
+	go collector.Run(ctx, workers, syncLimit)
 	go collector.Sync(ctx, discoveryClient, discoveryPeriod)
 	return nil
 }

@@ -83,13 +83,13 @@ func run(ctx context.Context, opts options, dir *dataDir) error {
 	if tuneGC {
 		debug.SetGCPercent(startGCPercent)
 	}
-	// Its presence says that the server is ready.
-	if err := os.Remove(opts.kubeconfig); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("cannot replace the old kubeconfig: %w", err)
-	}
 	listener, err := listen(opts.listen)
 	if err != nil {
 		return err
+	}
+	// Its presence says that the server is ready.
+	if err := os.Remove(opts.kubeconfig); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot replace the old kubeconfig: %w", err)
 	}
 	ca, err := loadAuthority(dir.file("ca.pem"))
 	if err != nil {
