@@ -11,11 +11,15 @@
 #![allow(clippy::single_match_else, reason = "the two ways to go stand beside each other")]
 
 pub mod client;
+mod clock;
 mod error;
 pub mod fault;
 pub mod interp;
 pub mod launch;
 pub mod protocol;
+mod rt;
+pub mod runner;
+pub mod scan;
 pub mod state;
 mod stdlib;
 pub mod task;

@@ -2,9 +2,22 @@
 
 use crate::Error;
 use crate::protocol::{Hello, MESSAGE_BYTES_MAX, PROTOCOL_VERSION};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+/// Descriptors that one message may carry.
+const FDS_MAX: usize = 4;
+/// Marks before a frame between keeper and runner.
+const PLAIN: u8 = 0;
+const FDS_FOLLOW: u8 = 1;
 
 /// Sends one message.
 pub(crate) fn send<T: Serialize>(stream: &mut impl Write, message: &T) -> Result<(), Error> {
@@ -54,9 +67,69 @@ fn lost(what: &str) -> impl FnOnce(std::io::Error) -> Error {
     }
 }
 
+/// Sends one message with descriptors; at most [`FDS_MAX`].
+pub(crate) fn send_with<T: Serialize>(
+    stream: &UnixStream,
+    message: &T,
+    fds: &[BorrowedFd<'_>],
+) -> Result<(), Error> {
+    if fds.is_empty() {
+        (&*stream).write_all(&[PLAIN]).map_err(lost("send"))?;
+        return send(&mut &*stream, message);
+    }
+    // The descriptors travel with a byte of their own, so that the frame behind it is like any other.
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if fds.len() > FDS_MAX || !ancillary.push(SendAncillaryMessage::ScmRights(fds)) {
+        return Err(Error::Malformed(format!("{} descriptors are more than {FDS_MAX}", fds.len())));
+    }
+    let mark = [IoSlice::new(&[FDS_FOLLOW])];
+    rustix::net::sendmsg(stream, &mark, &mut ancillary, SendFlags::NOSIGNAL)
+        .map_err(|errno| lost("send")(errno.into()))?;
+    send(&mut &*stream, message)
+}
+
+/// Receives one message of [`send_with`].
+pub(crate) fn receive_with<T: DeserializeOwned>(stream: &UnixStream) -> Result<(T, Vec<OwnedFd>), Error> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut mark = [0];
+    let received = loop {
+        let mut slices = [IoSliceMut::new(&mut mark)];
+        match rustix::net::recvmsg(stream, &mut slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+            Err(rustix::io::Errno::INTR) => {}
+            other => break other.map_err(|errno| lost("receive")(errno.into()))?,
+        }
+    };
+    if received.bytes == 0 {
+        return Err(Error::Closed);
+    }
+    let mut fds = Vec::new();
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            fds.extend(rights);
+        }
+    }
+    Ok((receive(&mut &*stream)?, fds))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn descriptors_travel_beside_a_message() {
+        let (a, b) = UnixStream::pair().unwrap();
+        let file = tempfile::tempfile().unwrap();
+        send_with(&a, &1_u8, &[file.as_fd()]).unwrap();
+        send_with(&a, &2_u8, &[]).unwrap();
+        drop(a);
+        let (one, fds) = receive_with::<u8>(&b).unwrap();
+        assert_eq!((one, fds.len()), (1, 1));
+        assert_eq!(receive_with::<u8>(&b).map(|(m, f)| (m, f.len())).unwrap(), (2, 0));
+        assert!(matches!(receive_with::<u8>(&b), Err(Error::Closed)));
+    }
 
     #[test]
     fn a_frame_comes_back_and_a_bad_one_is_an_error() {

@@ -1,0 +1,44 @@
+//! What makes a scan thread punctual, as far as the system grants it. The only module with `unsafe` code: the
+//! scheduling class of a thread has no safe binding.
+
+use crate::protocol::{RealtimeMode, RealtimeStatus};
+use rustix::mm::MlockAllFlags;
+use std::num::NonZeroU64;
+
+/// SCHED_FIFO priority of the most important task; a less important one would be lower.
+const FIFO_PRIORITY: u32 = 79;
+
+/// Asks for everything that the mode wants, for the calling thread. What is refused is in the answer.
+pub(crate) fn prepare(mode: RealtimeMode) -> RealtimeStatus {
+    let mut status = RealtimeStatus { policy: "OTHER".to_owned(), ..RealtimeStatus::default() };
+    if mode == RealtimeMode::Off {
+        return status;
+    }
+    let mut refused = Vec::new();
+    match rustix::mm::mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE) {
+        Ok(()) => status.memory_locked = true,
+        Err(errno) => refused.push(format!("mlockall: {errno}")),
+    }
+    if let Err(errno) = rustix::thread::set_current_timer_slack(NonZeroU64::new(1)) {
+        refused.push(format!("timer slack: {errno}"));
+    }
+    match fifo(FIFO_PRIORITY) {
+        Ok(()) => {
+            "FIFO".clone_into(&mut status.policy);
+            status.priority = FIFO_PRIORITY;
+        }
+        Err(error) => refused.push(format!("SCHED_FIFO {FIFO_PRIORITY}: {error}")),
+    }
+    status.refused = refused.join("; ");
+    status
+}
+
+#[expect(unsafe_code, reason = "no safe binding exists")]
+fn fifo(priority: u32) -> std::io::Result<()> {
+    let parameters = libc::sched_param { sched_priority: priority as libc::c_int };
+    // Threads and processes that this one starts are ordinary ones.
+    let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
+    // SAFETY: 0 is the calling thread; the structure is initialised and outlives the call, which only reads it.
+    let result = unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) };
+    if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}

@@ -1,0 +1,397 @@
+//! The scan: inputs latched, programs run, outputs committed, values published, on an absolute grid.
+//!
+//! [`Scanner::scan`] allocates nothing, takes no lock, makes no system call but reading the clock, and touches
+//! no file and no device; `tests/no_allocation.rs` proves the first.
+
+mod thread;
+mod watch;
+
+pub(crate) use thread::{Command, Event, ScanThread, Takeover};
+pub(crate) use watch::Watch;
+
+use crate::fault::FaultRecord;
+use crate::interp::Machine;
+use crate::protocol::{FaultPolicy, WatchdogSpec};
+use crate::task::{self, BACKGROUND_INTERVAL_NS, Edge, Grid};
+use lineshaft_exchange::{BoardRef, FrameHeader, MAX_TASKS, Quality, ScanRecord, ScanSide, Writer};
+use lineshaft_plc_compiler::ir::FaultCode;
+use lineshaft_plc_compiler::{Program, Trigger};
+use lineshaft_plc_io::{FrameMap, SafeFrame};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Faults in a row after which a program that should go on is halted all the same.
+const FAULTS_IN_A_ROW_MAX: u32 = 10;
+
+/// One driver, as the scan sees it.
+#[derive(Debug)]
+pub struct Port {
+    /// Its boxes.
+    pub side: ScanSide,
+    /// How its input frames fit into `%I`.
+    pub inputs: FrameMap,
+    /// How its output frames fit into `%Q`.
+    pub outputs: FrameMap,
+    /// Its safe values.
+    pub safe: SafeFrame,
+}
+
+/// What a scan does with faults and time.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// What follows a fault.
+    pub fault: FaultPolicy,
+    /// What ends a scan that takes too long.
+    pub watchdog: WatchdogSpec,
+}
+
+/// A task as it runs.
+#[derive(Debug)]
+struct Running {
+    /// In the program's list, and on the board.
+    index: usize,
+    name: String,
+    trigger: Trigger,
+    instances: Vec<usize>,
+    grid: Option<Grid>,
+    edge: Edge,
+    /// An event task that was released.
+    released: bool,
+    timeout_ns: i64,
+}
+
+/// How a scan ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Outputs are committed.
+    Good,
+    /// The program faulted; the scan's outputs were dropped.
+    Faulted {
+        /// What happened.
+        fault: Box<FaultRecord>,
+        /// The next scan may run.
+        goes_on: bool,
+    },
+}
+
+/// A program with its tasks, boxes and figures.
+#[derive(Debug)]
+pub struct Scanner {
+    machine: Machine,
+    tasks: Vec<Running>,
+    /// Where event triggers are looked at if no cyclic task does it in passing.
+    sampling: Option<Grid>,
+    ports: Vec<Port>,
+    board: BoardRef,
+    snapshot: Writer,
+    settings: Settings,
+    watch: Arc<Watch>,
+    /// Absolute time at which the task clock is 0.
+    clock_base_ns: i64,
+    scans: u64,
+    faults_in_a_row: u32,
+}
+
+impl Scanner {
+    /// Ready to run, with the task clock at 0 at `now_ns`.
+    pub fn new(
+        machine: Machine,
+        board: BoardRef,
+        snapshot: Writer,
+        settings: Settings,
+        watch: Arc<Watch>,
+        now_ns: i64,
+    ) -> Self {
+        let mut scanner = Self {
+            tasks: Vec::new(),
+            sampling: None,
+            ports: Vec::new(),
+            machine,
+            board,
+            snapshot,
+            settings,
+            watch,
+            clock_base_ns: now_ns,
+            scans: 0,
+            faults_in_a_row: 0,
+        };
+        scanner.adopt_tasks(now_ns);
+        scanner
+    }
+
+    /// Values of the program that runs.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// Number of the last scan.
+    pub fn scans(&self) -> u64 {
+        self.scans
+    }
+
+    /// Task clock of a moment.
+    fn task_time_ns(&self, at_ns: i64) -> i64 {
+        at_ns.saturating_sub(self.clock_base_ns)
+    }
+
+    /// Takes the tasks of the machine's program; those that existed before keep their place on the grid.
+    fn adopt_tasks(&mut self, now_ns: i64) {
+        let program = Arc::clone(self.machine.program());
+        let before = std::mem::take(&mut self.tasks);
+        self.tasks = task::by_priority(&program).iter().map(|&i| running(&program, i, now_ns)).collect();
+        for task in &mut self.tasks {
+            let Some(old) = before.iter().find(|t| t.name.eq_ignore_ascii_case(&task.name)) else { continue };
+            if old.trigger == task.trigger {
+                (task.grid, task.edge, task.released) = (old.grid, old.edge, old.released);
+            }
+        }
+        let cyclic = self.tasks.iter().any(|t| t.grid.is_some());
+        self.sampling = (!cyclic).then(|| Grid::starting_at(now_ns, BACKGROUND_INTERVAL_NS));
+        self.apply_settings(self.settings);
+        self.board.task_count.store(program.tasks.len().min(MAX_TASKS) as u32, Ordering::Release);
+    }
+
+    /// Time limits of all tasks.
+    pub fn apply_settings(&mut self, settings: Settings) {
+        self.settings = settings;
+        let mut shortest = i64::MAX;
+        for task in &mut self.tasks {
+            let interval = match task.trigger {
+                Trigger::Cyclic { interval_ns } => interval_ns,
+                _ => BACKGROUND_INTERVAL_NS,
+            };
+            task.timeout_ns = timeout_ns(&settings.watchdog, interval);
+            shortest = shortest.min(task.timeout_ns);
+        }
+        self.watch.configure(settings.watchdog.enabled.then_some(shortest));
+    }
+
+    /// Other boxes, for other drivers.
+    pub fn connect(&mut self, ports: Vec<Port>, board: BoardRef) {
+        self.ports = ports;
+        self.board = board;
+        let count = self.machine.program().tasks.len().min(MAX_TASKS);
+        self.board.task_count.store(count as u32, Ordering::Release);
+    }
+
+    /// Puts another program in place; the machine of the old one comes back.
+    pub fn replace(&mut self, machine: Machine, snapshot: Writer, now_ns: i64) -> (Machine, Writer) {
+        let old = std::mem::replace(&mut self.machine, machine);
+        let old_snapshot = std::mem::replace(&mut self.snapshot, snapshot);
+        self.adopt_tasks(now_ns);
+        self.faults_in_a_row = 0;
+        (old, old_snapshot)
+    }
+
+    /// The machine, while nothing scans.
+    pub fn machine_mut(&mut self) -> &mut Machine {
+        &mut self.machine
+    }
+
+    /// The task clock begins anew.
+    pub fn restart_clock(&mut self, now_ns: i64) {
+        self.clock_base_ns = now_ns;
+    }
+
+    /// Goes on after standing still from `since_ns` to `now_ns`: the task clock did not move, the grids begin
+    /// anew.
+    pub fn resume(&mut self, since_ns: i64, now_ns: i64) {
+        self.clock_base_ns = self.clock_base_ns.saturating_add(now_ns.saturating_sub(since_ns));
+        self.faults_in_a_row = 0;
+        let program = Arc::clone(self.machine.program());
+        for task in &mut self.tasks {
+            let interval = program.tasks.get(task.index).and_then(task::interval_ns);
+            task.grid = interval.map(|interval| Grid::starting_at(now_ns, interval));
+            (task.edge, task.released) = (Edge::default(), false);
+        }
+        self.sampling = self.sampling.map(|_| Grid::starting_at(now_ns, BACKGROUND_INTERVAL_NS));
+    }
+
+    /// When something is due next.
+    pub fn next_wake_ns(&self) -> i64 {
+        if self.tasks.iter().any(|t| t.released) {
+            return i64::MIN;
+        }
+        let grids = self.tasks.iter().filter_map(|t| t.grid.as_ref()).chain(&self.sampling);
+        grids.map(Grid::next_ns).min().unwrap_or(i64::MAX)
+    }
+
+    /// The task of highest priority that is due, by its place in the order of priority.
+    pub fn due(&mut self, now_ns: i64) -> Option<usize> {
+        if let Some(grid) = &mut self.sampling
+            && grid.is_due(now_ns)
+        {
+            grid.advance(now_ns);
+            self.latch();
+            self.release_events();
+        }
+        self.tasks.iter().position(|t| t.released || t.grid.is_some_and(|grid| grid.is_due(now_ns)))
+    }
+
+    /// One scan of a task.
+    pub fn scan(&mut self, position: usize, clock: &impl Fn() -> i64) -> Outcome {
+        let start_ns = clock();
+        let task = &mut self.tasks[position];
+        let slot_ns = task.grid.map_or(start_ns, |grid| grid.next_ns());
+        task.released = false;
+        let (index, timeout_ns) = (task.index, task.timeout_ns);
+        let now_ns = self.task_time_ns(slot_ns);
+        self.scans += 1;
+        self.board.total.begin(slot_ns, start_ns);
+        if let Some(board) = self.board.tasks.get(index) {
+            board.figures.begin(slot_ns, start_ns);
+        }
+        let sensitivity = self.settings.watchdog.sensitivity;
+        let armed = self.settings.watchdog.enabled.then_some((start_ns, timeout_ns, sensitivity));
+        self.watch.begin(armed, self.machine.attention());
+
+        self.latch();
+        let mut result = Ok(());
+        for i in 0..self.tasks[position].instances.len() {
+            let instance = self.tasks[position].instances[i];
+            result = self.machine.run(instance, now_ns);
+            if result.is_err() {
+                break;
+            }
+        }
+        let end_ns = clock();
+        let too_long = self.watch.end(end_ns.saturating_sub(start_ns), timeout_ns, sensitivity);
+        if too_long && result.is_ok() {
+            result = Err(Box::new(self.overlong(now_ns)));
+        }
+        let outcome = match result {
+            Ok(()) => {
+                self.faults_in_a_row = 0;
+                self.commit(end_ns);
+                self.release_events();
+                Outcome::Good
+            }
+            Err(fault) => self.faulted(position, fault),
+        };
+        self.publish(now_ns);
+        self.count(position, slot_ns, start_ns, clock());
+        outcome
+    }
+
+    /// The newest complete frame of every driver becomes the inputs of the scan.
+    fn latch(&mut self) {
+        let section = self.machine.program().layout.sections.inputs.clone();
+        let Some(image) = self.machine.state_mut().get_mut(section.start as usize..section.end as usize)
+        else {
+            return;
+        };
+        for port in &mut self.ports {
+            let (header, frame, _) = port.side.inputs.latest();
+            // Before the first frame the inputs keep their initial values.
+            if header.sequence > 0 {
+                port.inputs.scatter(frame, image);
+            }
+        }
+    }
+
+    fn commit(&mut self, end_ns: i64) {
+        let section = self.machine.program().layout.sections.outputs.clone();
+        let Some(image) = self.machine.state().get(section.start as usize..section.end as usize) else {
+            return;
+        };
+        for port in &mut self.ports {
+            let header = FrameHeader { sequence: self.scans, time_ns: end_ns, quality: Quality::Good };
+            port.side.outputs.publish(header, |frame| port.outputs.gather(image, frame));
+        }
+        self.board.outputs_live.store(1, Ordering::Release);
+    }
+
+    /// Safe values instead of the program's.
+    fn commit_safe(&mut self, end_ns: i64) {
+        for port in &mut self.ports {
+            let header = FrameHeader { sequence: self.scans, time_ns: end_ns, quality: Quality::Good };
+            port.side.outputs.publish(header, |frame| {
+                for ((byte, value), hold) in frame.iter_mut().zip(&port.safe.values).zip(&port.safe.hold) {
+                    *byte = *byte & hold | value & !hold;
+                }
+            });
+        }
+    }
+
+    fn publish(&mut self, now_ns: i64) {
+        let header = FrameHeader { sequence: self.scans, time_ns: now_ns, quality: Quality::Good };
+        let state = self.machine.state();
+        self.snapshot.publish(header, |frame| {
+            let length = frame.len().min(state.len());
+            frame[..length].copy_from_slice(&state[..length]);
+        });
+    }
+
+    fn release_events(&mut self) {
+        for task in &mut self.tasks {
+            if matches!(task.trigger, Trigger::Event { .. }) {
+                task.released |= task.edge.rises(&task.trigger, self.machine.state());
+            }
+        }
+    }
+
+    fn count(&mut self, position: usize, slot_ns: i64, start_ns: i64, end_ns: i64) {
+        let task = &mut self.tasks[position];
+        let advance = task.grid.as_mut().map(|grid| grid.advance(end_ns)).unwrap_or_default();
+        let record =
+            ScanRecord { slot_ns, start_ns, end_ns, overrun: advance.overrun, missed: advance.missed };
+        if let Some(board) = self.board.tasks.get(task.index) {
+            board.end(&record);
+        }
+        self.board.total.end(&record);
+        self.board.beat(end_ns);
+    }
+
+    fn faulted(&mut self, position: usize, mut fault: Box<FaultRecord>) -> Outcome {
+        fault.task.clone_from(&self.tasks[position].name);
+        fault.scan = self.scans;
+        fault.unix_ms = crate::clock::unix_ms();
+        self.faults_in_a_row += 1;
+        let policy = self.settings.fault;
+        let may = matches!(policy, FaultPolicy::ContinueSafe | FaultPolicy::ContinueHold)
+            && fault.code != FaultCode::Watchdog
+            && self.faults_in_a_row < FAULTS_IN_A_ROW_MAX;
+        if policy == FaultPolicy::ContinueSafe {
+            self.commit_safe(crate::clock::monotonic_ns());
+        }
+        Outcome::Faulted { fault, goes_on: may }
+    }
+
+    /// A scan that ended by itself, but too late once too often.
+    fn overlong(&self, now_ns: i64) -> FaultRecord {
+        FaultRecord {
+            code: FaultCode::Watchdog,
+            at: String::new(),
+            instance: String::new(),
+            task: String::new(),
+            operands: Vec::new(),
+            call_stack: Vec::new(),
+            scan: self.scans,
+            task_time_ns: now_ns,
+            unix_ms: 0,
+        }
+    }
+}
+
+fn running(program: &Program, index: usize, now_ns: i64) -> Running {
+    let task = &program.tasks[index];
+    Running {
+        index,
+        name: task.name.clone(),
+        trigger: task.trigger.clone(),
+        instances: task.instances.clone(),
+        grid: task::interval_ns(task).map(|interval| Grid::starting_at(now_ns, interval)),
+        edge: Edge::default(),
+        released: false,
+        timeout_ns: i64::MAX,
+    }
+}
+
+/// The larger of three intervals and 50 ms, unless it is given.
+pub(crate) fn timeout_ns(watchdog: &WatchdogSpec, interval_ns: u64) -> i64 {
+    let default = interval_ns.saturating_mul(3).max(50_000_000);
+    i64::try_from(watchdog.timeout_ns.unwrap_or(default)).unwrap_or(i64::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests;
