@@ -10,6 +10,7 @@
 
 #![allow(clippy::single_match_else, reason = "the two ways to go stand beside each other")]
 
+pub mod change;
 pub mod client;
 mod clock;
 mod error;

@@ -130,7 +130,7 @@ fn a_fault_names_place_operands_and_callers() {
     let mut outer = Build::new();
     outer.block(&[]);
     outer.end(0, Terminator::Jump(jump(1, &[])));
-    let this = caller.op(1, Ty::Ptr, Op::StateAddr(72));
+    let this = outer.op(1, Ty::Ptr, Op::StateAddr(72));
     outer.effect(1, Op::Call { func: FuncId(1), args: vec![this] });
     let mut machine = machine(vec![outer.function("P", 8), callee.function("Tank", 8)]);
     let program = Arc::get_mut(&mut machine.program).unwrap();
