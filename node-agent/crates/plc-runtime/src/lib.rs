@@ -28,6 +28,7 @@ pub mod virt;
 mod wire;
 
 pub use error::Error;
+pub use rt::try_fifo;
 
 /// Largest state block.
 pub const STATE_BYTES_MAX: u64 = 64 * 1024 * 1024;

@@ -33,6 +33,16 @@ pub(crate) fn prepare(mode: RealtimeMode) -> RealtimeStatus {
     status
 }
 
+/// Whether the system gives a thread of this process the priority of a scan thread. Found out by trying, on a
+/// thread that ends with the answer.
+pub fn try_fifo() -> std::io::Result<()> {
+    std::thread::Builder::new()
+        .name("fifo-probe".to_owned())
+        .spawn(|| fifo(FIFO_PRIORITY))?
+        .join()
+        .unwrap_or_else(|_| Err(std::io::Error::other("the probe broke off")))
+}
+
 #[expect(unsafe_code, reason = "no safe binding exists")]
 fn fifo(priority: u32) -> std::io::Result<()> {
     let parameters = libc::sched_param { sched_priority: priority as libc::c_int };
