@@ -79,7 +79,7 @@ spec:
         unitId: 1
         maps:
         - {{area: Holding, start: 0, count: 2, address: \"%QW0\", pollMilliseconds: 10}}
-        - {{area: Coils, start: 0, count: 2, address: \"%QX10.0\", pollMilliseconds: 10}}
+        - {{area: Coil, start: 0, count: 2, address: \"%QX10.0\", pollMilliseconds: 10}}
     safeState:
     - {{address: \"%QX10.1\", value: \"TRUE\"}}
 ",
