@@ -24,7 +24,9 @@ impl Kubectl {
     /// A command that the caller finishes.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(args).env("KUBECONFIG", &self.kubeconfig);
+        // Discovery is cached by address, and plants share ports over time.
+        let cache = self.kubeconfig.with_file_name("kubectl-cache");
+        command.arg("--cache-dir").arg(cache).args(args).env("KUBECONFIG", &self.kubeconfig);
         command
     }
 
