@@ -16,6 +16,7 @@ mod clock;
 mod error;
 pub mod fault;
 pub mod interp;
+pub mod keeper;
 pub mod launch;
 pub mod protocol;
 mod rt;

@@ -15,7 +15,8 @@ pub(crate) fn prepare(mode: RealtimeMode) -> RealtimeStatus {
         return status;
     }
     let mut refused = Vec::new();
-    match rustix::mm::mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE) {
+    // What was never touched needs no lock: the compiler's stack is large and mostly empty.
+    match rustix::mm::mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT) {
         Ok(()) => status.memory_locked = true,
         Err(errno) => refused.push(format!("mlockall: {errno}")),
     }

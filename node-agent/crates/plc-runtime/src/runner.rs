@@ -15,6 +15,7 @@ use control::{How, Order, PortSpec, Report};
 use lineshaft_exchange::{BoardRef, Exchange, PortSize};
 use lineshaft_plc_compiler::Program;
 use prepare::Prepared;
+pub(crate) use prepare::snapshot_place;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -34,6 +35,24 @@ struct Shared {
     attention: Arc<AtomicU32>,
     /// Compiled and waiting for its order; a newer one replaces it.
     prepared: Arc<Mutex<Option<Prepared>>>,
+}
+
+/// Ties this process to its keeper: it is killed when the keeper dies, and so is every thread that panics, since
+/// half a runner must not go on.
+pub fn die_with(keeper: &str) -> Result<(), Error> {
+    let signal = Some(rustix::process::Signal::KILL);
+    rustix::process::set_parent_process_death_signal(signal).map_err(Error::io("follow the keeper"))?;
+    // It may have died before the line above.
+    let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get().to_string());
+    if parent.as_deref() != Some(keeper) {
+        return Err(Error::Closed);
+    }
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        report(info);
+        std::process::abort();
+    }));
+    Ok(())
 }
 
 /// Runs until the keeper hangs up. The socket is the process's standard input.
@@ -112,6 +131,7 @@ impl Runner {
             }
             Order::Run => self.command(Command::Run),
             Order::Park => self.park(),
+            Order::Quit if self.scan.is_none() => std::process::exit(0),
             Order::Quit => {
                 self.park();
                 self.command(Command::Quit);

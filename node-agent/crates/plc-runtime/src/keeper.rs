@@ -1,0 +1,558 @@
+//! The keeper process: drivers, safe outputs, supervision of the runner, the socket that an agent talks to.
+//!
+//! One thread decides everything, in the order in which events arrive; the others only wait for something and
+//! tell it. `docs/design/keeper-runner.md` is the contract in words.
+
+mod apply;
+mod events;
+mod io;
+mod report;
+mod restarts;
+mod runner;
+mod serve;
+
+use crate::clock::monotonic_ns;
+use crate::fault::FaultRecord;
+use crate::launch::{self, Bootstrap, Lifeline, Ready};
+use crate::protocol::{
+    Bundle, ChangeStatus, Counters, FaultPolicy, PROTOCOL_VERSION, RealtimeStatus, Refusal, Request,
+    Response, RunMode, State, Status, Stopped, WatchdogAction,
+};
+use crate::runner::control::{Order, Report};
+use crate::{Error, scan, wire};
+use events::{Event, Reply};
+use io::Io;
+use lineshaft_plc_compiler::ir::FaultCode;
+use lineshaft_plc_io::OutputMode;
+use restarts::Restarts;
+use runner::{Loaded, RunnerLink};
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+/// How long devices get for their safe values when nobody said otherwise.
+const END_DEADLINE: Duration = Duration::from_secs(2);
+/// How long a runner gets to stand still: its own patience with a scan, and time to say so.
+const PARK_DEADLINE: Duration = Duration::from_secs(2);
+/// How often an unconfirmed safe state is looked at.
+const CONFIRM_LOOK: Duration = Duration::from_millis(50);
+/// Shortest time without a heartbeat that counts as a hang.
+const HANG_MIN_NS: i64 = 100_000_000;
+/// Runner processes that may end by themselves in a minute, and program faults with policy `Restart`.
+const CRASHES_MAX: usize = 5;
+const FAULTS_MAX: usize = 3;
+
+/// Why an order to the runner was not answered.
+#[derive(Debug, PartialEq, Eq)]
+enum Silence {
+    RunnerGone,
+    TimedOut,
+    Ending,
+}
+
+/// Runs the keeper of a state directory until it is told to end, or its lifeline is cut.
+pub fn run(state_dir: &Path) -> Result<(), Error> {
+    // A session of its own: keys pressed at the starter's terminal are not for this process.
+    let _ = rustix::process::setsid();
+    let bootstrap: Bootstrap = wire::receive(&mut std::io::stdin().lock())?;
+    let started = start(state_dir, bootstrap);
+    let result = started.as_ref().map(|_| std::process::id()).map_err(ToString::to_string);
+    wire::send(&mut std::io::stdout().lock(), &Ready { result })?;
+    std::io::Write::flush(&mut std::io::stdout()).map_err(Error::io("answer the starter"))?;
+    let (mut keeper, _lock) = started?;
+    tracing::info!(pid = std::process::id(), "keeper ready");
+    keeper.work();
+    let _ = std::fs::remove_file(state_dir.join(crate::protocol::SOCKET_NAME));
+    Ok(())
+}
+
+fn start(state_dir: &Path, bootstrap: Bootstrap) -> Result<(Keeper, OwnedFd), Error> {
+    if bootstrap.version != PROTOCOL_VERSION {
+        return Err(Error::Version { ours: PROTOCOL_VERSION, theirs: bootstrap.version });
+    }
+    let lock = launch::own(state_dir)?;
+    let (events, inbox) = channel();
+    events::watch_signals(events.clone())?;
+    if bootstrap.lifeline == Lifeline::WithParent {
+        events::watch_lifeline(events.clone())?;
+    }
+    serve::listen(state_dir, events.clone())?;
+    Ok((Keeper::new(events, inbox), lock))
+}
+
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing about one moment")]
+struct Keeper {
+    events: Sender<Event>,
+    inbox: Receiver<Event>,
+    /// Requests that arrived while another one was carried out.
+    deferred: VecDeque<(Request, Reply)>,
+    watchers: Vec<(u64, Reply)>,
+    /// What was accepted last.
+    bundle: Option<Bundle>,
+    runner: Option<RunnerLink>,
+    /// Runners started; tells a message of the present one from one of its predecessor.
+    runners: u64,
+    io: Option<Io>,
+    loaded: Option<Loaded>,
+    state: State,
+    reason: String,
+    /// Outputs go live with the next first good scan.
+    expect_good: bool,
+    live: bool,
+    restart_at: Option<Instant>,
+    crashes: Restarts,
+    faults: Restarts,
+    /// The runner was killed because it hung.
+    hung: bool,
+    realtime: RealtimeStatus,
+    refused: Option<Refusal>,
+    last_fault: Option<FaultRecord>,
+    change: Option<ChangeStatus>,
+    counters: Counters,
+    prepared: u64,
+    revision: u64,
+    /// The status as it was when the revision last moved, without figures.
+    told: Option<Status>,
+    /// A scan is being ended on purpose: its watchdog fault means nothing.
+    parking: bool,
+    ending: bool,
+}
+
+impl Keeper {
+    fn new(events: Sender<Event>, inbox: Receiver<Event>) -> Self {
+        Self {
+            events,
+            inbox,
+            deferred: VecDeque::new(),
+            watchers: Vec::new(),
+            bundle: None,
+            runner: None,
+            runners: 0,
+            io: None,
+            loaded: None,
+            state: State::Starting,
+            reason: "nothing was applied yet".to_owned(),
+            expect_good: false,
+            live: false,
+            restart_at: None,
+            crashes: Restarts::new(CRASHES_MAX),
+            faults: Restarts::new(FAULTS_MAX),
+            hung: false,
+            realtime: RealtimeStatus::default(),
+            refused: None,
+            last_fault: None,
+            change: None,
+            counters: Counters::default(),
+            prepared: 0,
+            revision: 0,
+            told: None,
+            parking: false,
+            ending: false,
+        }
+    }
+
+    fn work(&mut self) {
+        self.refresh();
+        while !self.ending {
+            if let Some((request, reply)) = self.deferred.pop_front() {
+                self.serve(request, reply);
+            } else {
+                let limit = self.next_look().saturating_duration_since(Instant::now());
+                match self.inbox.recv_timeout(limit) {
+                    Ok(event) => self.handle(event),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    // The keeper holds a sender itself.
+                    Err(RecvTimeoutError::Disconnected) => self.ending = true,
+                }
+            }
+            self.look();
+            self.refresh();
+        }
+        if self.runner.is_some() || self.io.is_some() {
+            self.end(END_DEADLINE);
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Request { request, reply } => self.serve(request, reply),
+            Event::Report { runner, report, fd } => {
+                if self.is_present(runner) {
+                    self.on_report(*report, fd);
+                }
+            }
+            Event::RunnerEnded { runner, how } => {
+                if self.is_present(runner) {
+                    self.on_runner_ended(&how);
+                }
+            }
+            Event::DriversChanged => self.on_drivers_changed(),
+            Event::End { why } => self.on_end(why),
+        }
+    }
+
+    fn on_end(&mut self, why: &'static str) {
+        tracing::info!(why, "ending");
+        self.ending = true;
+        self.make_safe();
+    }
+
+    fn serve(&mut self, request: Request, reply: Reply) {
+        match request {
+            Request::Status => reply.send(Response::Status(Box::new(self.status()))),
+            Request::Watch { since_revision } if since_revision < self.revision => {
+                reply.send(Response::Status(Box::new(self.status())));
+            }
+            Request::Watch { since_revision } => {
+                self.watchers.retain(|(_, reply)| reply.is_wanted());
+                self.watchers.push((since_revision, reply));
+            }
+            Request::Read { paths } => {
+                let response = self.read(paths);
+                reply.send(response);
+            }
+            Request::Apply(bundle) => {
+                let response = self.apply(*bundle);
+                self.refresh();
+                let response = match response {
+                    Response::Applied(applied) => {
+                        Response::Applied(crate::protocol::Applied { revision: self.revision, ..applied })
+                    }
+                    other => other,
+                };
+                reply.send(response);
+            }
+            Request::Acknowledge => {
+                self.acknowledge();
+                reply.send(Response::Acknowledged);
+            }
+            Request::Shutdown { deadline_ms } => {
+                let stopped = self.end(Duration::from_millis(deadline_ms));
+                reply.send_and_wait(Response::Stopped(stopped));
+                self.ending = true;
+            }
+        }
+    }
+
+    fn is_present(&self, runner: u64) -> bool {
+        self.runner.as_ref().is_some_and(|link| link.number == runner)
+    }
+
+    // What the runner says.
+
+    fn on_report(&mut self, report: Report, _fd: Option<OwnedFd>) {
+        match report {
+            Report::Good => {
+                if self.expect_good {
+                    self.expect_good = false;
+                    self.state = State::Running;
+                    self.reason.clear();
+                    self.live = true;
+                    if let Some(io) = &self.io {
+                        io.set_mode(OutputMode::Live);
+                    }
+                    tracing::info!("first good scan, outputs live");
+                }
+            }
+            Report::Fault { fault, goes_on } => self.on_fault(*fault, goes_on),
+            Report::Realtime(status) => self.realtime = status,
+            Report::Started { pid } => tracing::info!(pid, "runner ready"),
+            // Answers that nobody waits for any more.
+            Report::Prepared { .. } | Report::TookOver { .. } | Report::Parked => {}
+        }
+    }
+
+    fn on_fault(&mut self, fault: FaultRecord, goes_on: bool) {
+        let Some(bundle) = &self.bundle else { return };
+        let (policy, action) = (bundle.fault, bundle.watchdog.action);
+        self.counters.faults += 1;
+        self.counters.watchdog += u64::from(fault.code == FaultCode::Watchdog);
+        let summary = fault.summary();
+        let is_watchdog = fault.code == FaultCode::Watchdog;
+        tracing::warn!(fault = summary, goes_on, "the program faulted");
+        self.last_fault = Some(fault);
+        let scanning = !goes_on && !self.parking;
+        if !scanning || !matches!(self.state, State::Running | State::Starting | State::Restarting) {
+            return;
+        }
+        self.make_safe();
+        if is_watchdog {
+            self.follow(action, summary);
+        } else {
+            self.follow_policy(policy, summary);
+        }
+    }
+
+    fn follow_policy(&mut self, policy: FaultPolicy, why: String) {
+        match policy {
+            FaultPolicy::Halt | FaultPolicy::ContinueSafe | FaultPolicy::ContinueHold => {
+                self.follow(WatchdogAction::Halt, why);
+            }
+            FaultPolicy::SafeHalt => self.follow(WatchdogAction::SafeHalt, why),
+            FaultPolicy::Restart => self.follow(WatchdogAction::Restart, why),
+        }
+    }
+
+    fn follow(&mut self, action: WatchdogAction, why: String) {
+        self.state = match action {
+            WatchdogAction::Halt => State::Halted,
+            WatchdogAction::SafeHalt => State::SafeHalted,
+            WatchdogAction::Restart => {
+                let now = Instant::now();
+                match self.faults.next(now) {
+                    Some(pause) => {
+                        self.restart_at = Some(now + pause);
+                        State::Restarting
+                    }
+                    None => State::SafeHalted,
+                }
+            }
+        };
+        self.reason = why;
+    }
+
+    /// The outputs of every device go to their safe values, whatever the program does.
+    fn make_safe(&mut self) {
+        self.expect_good = false;
+        self.live = false;
+        if let Some(io) = &self.io {
+            io.set_mode(OutputMode::Safe);
+        }
+    }
+
+    fn on_runner_ended(&mut self, how: &str) {
+        self.make_safe();
+        self.runner = None;
+        if self.ending {
+            return;
+        }
+        tracing::error!(how, "the runner ended");
+        if std::mem::take(&mut self.hung) {
+            let action = self.bundle.as_ref().map_or(WatchdogAction::Halt, |b| b.watchdog.action);
+            self.follow(action, "the runner hung and was killed".to_owned());
+            return;
+        }
+        self.counters.crashes += 1;
+        let wanted = self.bundle.as_ref().map(|b| b.run);
+        if wanted.is_none() || matches!(self.state, State::Halted | State::SafeHalted) {
+            return;
+        }
+        let now = Instant::now();
+        self.reason = format!("the runner ended: {how}");
+        match self.crashes.next(now) {
+            Some(pause) => {
+                self.restart_at = Some(now + pause);
+                self.state = State::Restarting;
+            }
+            None => {
+                self.reason = format!("the runner ended {CRASHES_MAX} times in a minute, last: {how}");
+                self.state = State::Halted;
+            }
+        }
+    }
+
+    fn on_drivers_changed(&mut self) {
+        let wants = self.io.as_mut().and_then(Io::observe);
+        if let (Some(driver), State::Running, Some(bundle)) = (wants, self.state, &self.bundle) {
+            let policy = bundle.fault;
+            self.stand_still();
+            self.follow_policy(policy, format!("driver {driver}: inputs are missing for too long"));
+        }
+    }
+
+    // Time.
+
+    fn next_look(&self) -> Instant {
+        let now = Instant::now();
+        let mut next = now + Duration::from_hours(1);
+        if let Some(at) = self.restart_at {
+            next = next.min(at);
+        }
+        if let Some(limit) = self.hang_limit_ns() {
+            next = next.min(now + Duration::from_nanos(limit as u64 / 2));
+        }
+        if !self.live && self.io.as_ref().is_some_and(|io| !io.is_safe_confirmed()) {
+            next = next.min(now + CONFIRM_LOOK);
+        }
+        next
+    }
+
+    fn look(&mut self) {
+        if self.restart_at.is_some_and(|at| at <= Instant::now()) {
+            self.restart_at = None;
+            self.restart();
+        }
+        let since = self.io.as_ref().map_or(0, Io::scan_since_ns);
+        if let Some(limit) = self.hang_limit_ns()
+            && since != 0
+            && monotonic_ns().saturating_sub(since) > limit
+            && let Some(runner) = &self.runner
+        {
+            tracing::error!("the runner hangs, killing it");
+            self.counters.watchdog += 1;
+            self.hung = true;
+            runner.kill();
+            self.make_safe();
+        }
+    }
+
+    /// How long a scan may take before its process is killed; `None` while nothing scans.
+    fn hang_limit_ns(&self) -> Option<i64> {
+        let (bundle, loaded) = (self.bundle.as_ref()?, self.loaded.as_ref()?);
+        let scanning = self.runner.is_some() && !self.hung && (self.live || self.expect_good);
+        if !scanning || !bundle.watchdog.enabled {
+            return None;
+        }
+        let interval = loaded.tasks.iter().map(|t| t.interval_ns).max().unwrap_or(0);
+        let timeout = scan::timeout_ns(&bundle.watchdog, interval);
+        // A tolerated scan may take ten timeouts before the runner ends it itself.
+        let tolerated = if bundle.watchdog.sensitivity > 1 { 10 } else { 1 };
+        Some(timeout.saturating_mul(2 * tolerated).max(HANG_MIN_NS))
+    }
+
+    fn restart(&mut self) {
+        let Some(bundle) = self.bundle.clone() else { return };
+        if self.runner.is_some() {
+            self.order(&Order::Reset);
+            self.set_run_mode(RunMode::Running);
+        } else if let Err(refusal) = self.bring_up(bundle) {
+            tracing::error!(refusal.message, "cannot start the program again");
+            if self.restart_at.is_none() {
+                self.state = State::Halted;
+                self.reason = refusal.message;
+            }
+        }
+    }
+
+    fn acknowledge(&mut self) {
+        if !matches!(self.state, State::Halted | State::SafeHalted) {
+            return;
+        }
+        self.faults.clear();
+        self.crashes.clear();
+        self.state = State::Starting;
+        "acknowledged".clone_into(&mut self.reason);
+        self.restart();
+    }
+
+    // Orders.
+
+    fn order(&mut self, order: &Order) {
+        if let Some(runner) = &self.runner
+            && let Err(error) = runner.send(order, None)
+        {
+            // Its end is on the way as an event.
+            tracing::warn!(%error, "the runner does not take orders");
+        }
+    }
+
+    /// Scans, or stands still, as it is wanted. The outputs follow.
+    fn set_run_mode(&mut self, run: RunMode) {
+        match run {
+            RunMode::Running => {
+                self.expect_good = true;
+                self.order(&Order::Run);
+                if self.state != State::Running {
+                    self.state = State::Starting;
+                    "waiting for the first good scan".clone_into(&mut self.reason);
+                }
+            }
+            RunMode::Stopped => {
+                self.stand_still();
+                self.order(&Order::Reset);
+                self.state = State::Stopped;
+                self.reason.clear();
+            }
+            RunMode::Paused => {
+                self.stand_still();
+                self.state = State::Paused;
+                self.reason.clear();
+            }
+        }
+    }
+
+    /// Outputs safe, program at a scan boundary.
+    fn stand_still(&mut self) {
+        self.make_safe();
+        if self.runner.is_none() {
+            return;
+        }
+        self.order(&Order::Park);
+        self.parking = true;
+        let parked = self.wait_for(PARK_DEADLINE, |report| matches!(report, Report::Parked));
+        self.parking = false;
+        if parked.err() == Some(Silence::TimedOut)
+            && let Some(runner) = self.runner.take()
+        {
+            tracing::error!("the runner does not stand still, killing it");
+            runner.kill();
+        }
+        self.make_safe();
+    }
+
+    /// Carries on with events until the runner reports what is waited for.
+    fn wait_for(
+        &mut self,
+        limit: Duration,
+        wanted: impl Fn(&Report) -> bool,
+    ) -> Result<(Report, Option<OwnedFd>), Silence> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(event) = self.inbox.recv_timeout(left) else { return Err(Silence::TimedOut) };
+            match event {
+                Event::Report { runner, report, fd } if self.is_present(runner) && wanted(&report) => {
+                    return Ok((*report, fd));
+                }
+                Event::RunnerEnded { runner, how } if self.is_present(runner) => {
+                    self.on_runner_ended(&how);
+                    return Err(Silence::RunnerGone);
+                }
+                Event::Request { request: request @ (Request::Status | Request::Watch { .. }), reply } => {
+                    self.serve(request, reply);
+                }
+                Event::Request { request, reply } => self.deferred.push_back((request, reply)),
+                Event::End { why } => {
+                    self.on_end(why);
+                    return Err(Silence::Ending);
+                }
+                other => self.handle(other),
+            }
+        }
+    }
+
+    /// Ordered end: outputs safe, runner at a scan boundary and gone, devices confirmed.
+    fn end(&mut self, limit: Duration) -> Stopped {
+        self.ending = true;
+        self.restart_at = None;
+        self.make_safe();
+        self.order(&Order::Quit);
+        if let Some(link) = &self.runner {
+            let number = link.number;
+            let deadline = Instant::now() + PARK_DEADLINE;
+            while self.is_present(number) {
+                let left = deadline.saturating_duration_since(Instant::now());
+                match self.inbox.recv_timeout(left) {
+                    Ok(Event::RunnerEnded { runner, .. }) if runner == number => self.runner = None,
+                    Ok(_) => {}
+                    Err(_) => {
+                        if let Some(link) = self.runner.take() {
+                            link.kill();
+                        }
+                    }
+                }
+            }
+        }
+        let silent = self.io.take().map_or_else(Vec::new, |io| io.stop(limit));
+        self.state = State::Stopped;
+        if silent.is_empty() {
+            tracing::info!("outputs safe, confirmed");
+            Stopped::Confirmed
+        } else {
+            tracing::warn!(?silent, "outputs safe, not confirmed by every device");
+            Stopped::Unconfirmed { drivers: silent }
+        }
+    }
+}
