@@ -1,5 +1,14 @@
 //! What the compiler has to say, in order of file, position, code.
 
+mod codes;
+mod render;
+mod sink;
+
+pub(crate) use codes::Code;
+pub use codes::{CODES, CodeInfo};
+pub use render::render;
+pub(crate) use sink::{Finding, Sink};
+
 use serde::{Deserialize, Serialize};
 
 /// How bad it is.

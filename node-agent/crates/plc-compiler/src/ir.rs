@@ -8,6 +8,11 @@
 //! A pointer is the address of a byte in state block or frame arena. Engines choose its representation; the
 //! IR never converts it to an integer except by [`Op::PtrToRef`].
 
+mod display;
+mod verify;
+
+pub use verify::verify;
+
 use serde::{Deserialize, Serialize};
 
 macro_rules! index {

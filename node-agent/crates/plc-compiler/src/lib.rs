@@ -4,18 +4,44 @@
 //! [`Diagnostic`]s out, in bounded time, and never a panic on any bytes. The operator uses it to refuse bad
 //! programs, the runner to run good ones.
 //!
-//! Start reading at [`compile`].
+//! Start reading at [`compile`]. The way of a program: `lex` and `parse` make the syntax tree (`ast`), `model`
+//! collects declarations, `check` makes the typed tree (`hir`), `config` decides what runs, `assemble` lays
+//! out the state block, `lower` makes the IR.
 
+mod assemble;
+mod ast;
+mod check;
+mod config;
 pub mod diagnostic;
+mod hir;
 pub mod ir;
 pub mod layout;
+mod lex;
+mod lower;
+mod memory;
+mod model;
+mod parse;
 mod program;
+mod span;
+mod standard;
+mod suggest;
+mod types;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use program::{
     Binding, Dialect, ImageBytes, Instance, InstanceOverride, Options, Program, SourceUnit, Task,
     TaskOverride, Trigger,
 };
+
+use diagnostic::{Code, Sink};
+use memory::Memory;
+use model::Model;
+use span::{LineIndex, Span};
+
+/// Longest source unit.
+const MAX_SOURCE: usize = 16 << 20;
+/// The compiler recurses over nested sources, bounded by their nesting; the caller's stack may be small.
+const STACK_BYTES: usize = 64 << 20;
 
 /// Checks the sources: all diagnostics, errors first refused by [`compile`] too.
 pub fn check(units: &[SourceUnit], options: &Options) -> Vec<Diagnostic> {
@@ -26,6 +52,116 @@ pub fn check(units: &[SourceUnit], options: &Options) -> Vec<Diagnostic> {
 }
 
 /// Compiles the sources. On an error: every diagnostic, warnings included.
-pub fn compile(_units: &[SourceUnit], _options: &Options) -> Result<Program, Vec<Diagnostic>> {
-    Err(Vec::new())
+pub fn compile(units: &[SourceUnit], options: &Options) -> Result<Program, Vec<Diagnostic>> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("plc-compiler".to_owned()).stack_size(STACK_BYTES);
+        match thread.spawn_scoped(scope, || compile_here(units, options)) {
+            Ok(handle) => handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(error) => {
+                let mut sink = Sink::default();
+                let message = format!("no memory to compile: {error}");
+                sink.report(Code::OutOfMemory, Span::default(), message);
+                Err(sink.finish(units, &[]))
+            }
+        }
+    })
+}
+
+fn compile_here(units: &[SourceUnit], options: &Options) -> Result<Program, Vec<Diagnostic>> {
+    let mut sink = Sink::default();
+    let lines: Vec<LineIndex> = units.iter().map(|unit| LineIndex::new(&unit.text)).collect();
+    let mut trees = Vec::with_capacity(units.len());
+    for (index, unit) in units.iter().enumerate() {
+        if unit.text.len() > MAX_SOURCE {
+            let span = Span { unit: index as u32, start: 0, end: 0 };
+            let message =
+                format!("`{}` has {} bytes; at most {MAX_SOURCE} are allowed", unit.name, unit.text.len());
+            sink.report(Code::SourceTooLong, span, message);
+        } else {
+            trees.push(parse::parse(&unit.text, index as u32, &mut sink));
+        }
+    }
+    let standard_tree = standard::parse(units.len() as u32);
+    let mut texts: Vec<&str> = units.iter().map(|unit| unit.text.as_str()).collect();
+    texts.push(standard::TEXT);
+    let names = standard::names(&standard_tree);
+    let mut model = Model::new(&trees, texts, names, options, &mut sink);
+    model.resolve_initial_values();
+    let mut pou = 0;
+    while pou < model.pous.len() {
+        let known = model.pous.len();
+        check::body(&mut model, pou);
+        // A body may have brought in function blocks of the standard library.
+        for fresh in known..model.pous.len() {
+            model.pou_initial_values(fresh);
+        }
+        pou += 1;
+    }
+    model.check_recursion();
+    let plan = config::plan(&mut model, options);
+    assemble::check_addresses(&mut model);
+    let built =
+        if model.sink.has_errors() { None } else { Some(build(&model, &plan, options, units, &lines)) };
+    match built {
+        Some(Ok(program)) => Ok(Program { diagnostics: sink.finish(units, &lines), ..program }),
+        Some(Err((code, span, message))) => {
+            sink.report(code, span, message);
+            Err(sink.finish(units, &lines))
+        }
+        None => Err(sink.finish(units, &lines)),
+    }
+}
+
+/// Layout and code of a program without errors.
+fn build(
+    model: &Model<'_>,
+    plan: &config::Plan,
+    options: &Options,
+    units: &[SourceUnit],
+    lines: &[LineIndex],
+) -> Result<Program, (Code, Span, String)> {
+    let memory = Memory::new(model);
+    let mut assembly = assemble::assemble(&memory, plan, options.image_bytes)
+        .map_err(|(span, message)| (Code::StateTooLarge, span, message))?;
+    let sites = lower::Sites { units, lines, standard_lines: LineIndex::new(standard::TEXT) };
+    let (module, entries) = lower::lower(&memory, &mut assembly, plan, &sites)
+        .map_err(|(span, message)| (Code::FrameTooLarge, span, message))?;
+    debug_assert_eq!(ir::verify(&module), Ok(()), "lowering gives well-formed code");
+    let instances = plan
+        .instances
+        .iter()
+        .zip(entries)
+        .zip(&assembly.instances)
+        .map(|((instance, entry), offset)| Instance {
+            name: instance.name.clone(),
+            program: model.pou(instance.pou).name.text.to_string(),
+            offset: *offset,
+            entry,
+        })
+        .collect();
+    let tasks = plan
+        .tasks
+        .iter()
+        .map(|task| Task {
+            name: task.name.clone(),
+            trigger: match &task.trigger {
+                config::TriggerPlan::Cyclic(interval_ns) => Trigger::Cyclic { interval_ns: *interval_ns },
+                config::TriggerPlan::Event(place) => {
+                    let (offset, bit) = assemble::fixed_place(&memory, &assembly, place);
+                    Trigger::Event { offset, bit }
+                }
+                config::TriggerPlan::Background => Trigger::Background,
+            },
+            priority: task.priority,
+            instances: task.instances.clone(),
+        })
+        .collect();
+    Ok(Program {
+        module,
+        layout: assembly.layout,
+        initial: assembly.initial,
+        tasks,
+        instances,
+        diagnostics: Vec::new(),
+    })
 }

@@ -91,8 +91,9 @@ impl Layout {
             'M' => &self.sections.memory,
             _ => return None,
         };
-        let width = chars.as_str().chars().next()?.to_ascii_uppercase();
-        let digits = if width.is_ascii_digit() { chars.as_str() } else { &chars.as_str()[1..] };
+        let unsized_digits = chars.as_str();
+        let width = chars.next()?.to_ascii_uppercase();
+        let digits = if width.is_ascii_digit() { unsized_digits } else { chars.as_str() };
         let (first, second) = match digits.split_once('.') {
             Some((first, second)) => (first.parse::<u32>().ok()?, Some(second.parse::<u32>().ok()?)),
             None => (digits.parse::<u32>().ok()?, None),

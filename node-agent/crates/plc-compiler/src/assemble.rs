@@ -1,0 +1,394 @@
+//! The state block: sections, offsets of globals and program instances, leaves by path, initial bytes.
+
+use crate::ast::{Address, AddressAt, Area};
+use crate::config::Plan;
+use crate::diagnostic::Code;
+use crate::layout::{
+    Elementary, Layout, Leaf, LeafFlags, Member, Root, Sections, TypeDesc, TypeId as LayoutType,
+};
+use crate::memory::{MAX_STATE, Memory};
+use crate::model::{Model, Var, VarKind};
+use crate::program::ImageBytes;
+use crate::span::Span;
+use crate::types::{Type, TypeId, Types};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+
+/// Alignment of the block and its sections.
+const ALIGN: u64 = 64;
+/// The first bytes belong to the engine; offset 0 is NULL.
+const HEADER: u64 = 64;
+/// Variables that a layout describes at most.
+const MAX_LEAVES: usize = 1 << 20;
+
+/// Where things are; the constants that lowering collects come last.
+#[derive(Debug)]
+pub(crate) struct Assembly {
+    pub(crate) layout: Layout,
+    pub(crate) initial: Vec<u8>,
+    /// Offset of each global; absent for located ones.
+    pub(crate) globals: Vec<Option<u32>>,
+    pub(crate) instances: Vec<u32>,
+}
+
+/// Reports addresses that do not fit the type of their variable.
+pub(crate) fn check_addresses(model: &mut Model<'_>) {
+    let mut wrong = Vec::new();
+    {
+        let memory = Memory::new(model);
+        let locals = model.pous.iter().flat_map(|pou| &pou.vars);
+        for var in model.globals.iter().chain(locals) {
+            if let Some((Address { at: Some(at), .. }, span)) = var.address
+                && var.ty != Types::POISON
+                && !fits(&memory, var.ty, at)
+            {
+                wrong.push((span, at.bits, var.name.text.clone(), model.types.name(var.ty)));
+            }
+        }
+    }
+    for (span, bits, name, ty) in wrong {
+        let message = format!("`{name}` is {ty}, but its address is one of {bits} bits");
+        model.sink.report(Code::AddressTypeMismatch, span, message);
+    }
+}
+
+fn fits(memory: &Memory<'_, '_>, ty: TypeId, at: AddressAt) -> bool {
+    let types = &memory.model.types;
+    match (types.storage(ty), types.get(ty)) {
+        (Some(Elementary::Bool), _) => at.bits == 1,
+        (Some(e), _) => at.bits == e.size() * 8,
+        (None, Type::Array { element, .. }) => {
+            at.bits > 1 && types.storage(*element) != Some(Elementary::Bool) && fits(memory, *element, at)
+        }
+        (None, Type::Struct(_)) => at.bits > 1,
+        _ => false,
+    }
+}
+
+/// Lays everything out. `Err`: what does not fit.
+pub(crate) fn assemble(
+    memory: &Memory<'_, '_>,
+    plan: &Plan,
+    images: ImageBytes,
+) -> Result<Assembly, (Span, String)> {
+    let model = memory.model;
+    let mut high = model.image_high;
+    for (area, least) in [images.inputs, images.outputs, images.memory].into_iter().enumerate() {
+        high[area] = high[area].max(least);
+    }
+    let locals = model.pous.iter().flat_map(|pou| &pou.vars);
+    let copies = plan.instances.iter().flat_map(|i| &i.images).map(|copy| (copy.address, copy.ty));
+    let declared = model.globals.iter().chain(locals).filter_map(|var| Some((var.address?.0, var.ty)));
+    for (address, ty) in declared.chain(copies) {
+        if let Some(at) = address.at {
+            let end = u64::from(at.byte).saturating_add(memory.size(ty).0).min(MAX_STATE);
+            let slot = &mut high[address.area as usize];
+            *slot = (*slot).max(end as u32);
+        }
+    }
+    let mut end = HEADER;
+    let mut section = |bytes: u64| {
+        let start = end;
+        end = (end + bytes).next_multiple_of(ALIGN);
+        start as u32..(start + bytes) as u32
+    };
+    let inputs = section(u64::from(high[0]));
+    let outputs = section(u64::from(high[1]));
+    let memory_area = section(u64::from(high[2]));
+    let start = end;
+    let mut globals = Vec::new();
+    for var in &model.globals {
+        if is_located(var) {
+            globals.push(None);
+            continue;
+        }
+        let (bytes, align) = memory.size(var.ty);
+        end = end.next_multiple_of(align);
+        globals.push(Some(end.min(u64::from(u32::MAX)) as u32));
+        end = end.saturating_add(bytes);
+        too_large(end, var.name.span)?;
+    }
+    let globals_range = start as u32..end as u32;
+    end = end.next_multiple_of(ALIGN);
+    let start = end;
+    let mut instances = Vec::new();
+    for instance in &plan.instances {
+        instances.push(end as u32);
+        end = (end + memory.pou(instance.pou).bytes).next_multiple_of(ALIGN);
+        too_large(end, model.pou(instance.pou).name.span)?;
+    }
+    let programs = start as u32..end as u32;
+    let end = end as u32;
+    let mut builder = LayoutBuilder {
+        memory,
+        layout: Layout {
+            bytes: end,
+            sections: Sections {
+                inputs,
+                outputs,
+                memory: memory_area,
+                constants: end..end,
+                globals: globals_range,
+                programs,
+            },
+            ..Layout::default()
+        },
+        known: HashMap::new(),
+        initial: vec![0; end as usize],
+    };
+    builder.layout.types.extend(Elementary::ALL.into_iter().map(TypeDesc::Elementary));
+    for (index, var) in model.globals.iter().enumerate() {
+        let path = match &var.list {
+            Some(list) => format!("{}.{}", list.text, var.name.text),
+            None => var.name.text.to_string(),
+        };
+        builder.variable(&path, var, globals[index], LeafFlags::default());
+        if let Some(offset) = globals[index] {
+            let ty = builder.ty(var.ty);
+            builder.layout.roots.push(Root { path, ty, offset });
+        }
+    }
+    for (instance, offset) in plan.instances.iter().zip(&instances) {
+        builder.instance(&instance.name, instance.pou, *offset, LeafFlags::default());
+        let ty = builder.instance_type(instance.pou);
+        builder.layout.roots.push(Root { path: instance.name.clone(), ty, offset: *offset });
+        // Straight from the variables, as an instance is no variable with an initial value of its own.
+        let shape = memory.pou(instance.pou);
+        for (var, place) in model.pou(instance.pou).vars.iter().zip(&shape.offsets) {
+            if let (Some(place), false) = (place, var.kind == VarKind::InOut) {
+                builder.write(offset + place, &memory.initial_bytes(var.ty, var.initial.as_ref()));
+            }
+        }
+    }
+    if builder.layout.leaves.len() >= MAX_LEAVES {
+        return Err((Span::default(), format!("the program has more than {MAX_LEAVES} variables")));
+    }
+    builder.layout.leaves.sort_by_key(|leaf| (leaf.offset, leaf.bit));
+    builder.layout.roots.sort_by_key(|root| root.offset);
+    builder.layout.hash = hash(&builder.layout);
+    Ok(Assembly { layout: builder.layout, initial: builder.initial, globals, instances })
+}
+
+fn too_large(end: u64, span: Span) -> Result<(), (Span, String)> {
+    if end <= MAX_STATE {
+        return Ok(());
+    }
+    Err((span, format!("the variables up to here take more than {} MiB", MAX_STATE >> 20)))
+}
+
+fn is_located(var: &Var<'_>) -> bool {
+    var.address.is_some_and(|(address, _)| address.at.is_some())
+}
+
+fn hash(layout: &Layout) -> u64 {
+    let mut digest = Sha256::new();
+    for leaf in &layout.leaves {
+        digest.update(leaf.path.to_ascii_uppercase());
+        digest.update(format!("|{}|{:?}|{:?}\n", leaf.offset, leaf.bit, leaf.flags));
+        digest.update(layout.type_name(leaf.ty));
+    }
+    for ty in &layout.types {
+        digest.update(format!("{ty:?}\n"));
+    }
+    let bytes: [u8; 32] = digest.finalize().into();
+    let mut first = [0; 8];
+    first.copy_from_slice(&bytes[..8]);
+    u64::from_le_bytes(first)
+}
+
+struct LayoutBuilder<'b, 'm, 'a> {
+    memory: &'b Memory<'m, 'a>,
+    layout: Layout,
+    known: HashMap<TypeId, LayoutType>,
+    initial: Vec<u8>,
+}
+
+impl LayoutBuilder<'_, '_, '_> {
+    fn write(&mut self, offset: u32, bytes: &[u8]) {
+        let offset = offset as usize;
+        self.initial[offset..offset + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// The start of an area of the process image.
+    fn area(&self, area: Area) -> u32 {
+        match area {
+            Area::Input => self.layout.sections.inputs.start,
+            Area::Output => self.layout.sections.outputs.start,
+            Area::Memory => self.layout.sections.memory.start,
+        }
+    }
+
+    /// A declared variable: its leaves, and its initial bytes where it has a place of its own.
+    fn variable(&mut self, path: &str, var: &Var<'_>, offset: Option<u32>, inherited: LeafFlags) {
+        if var.ty == Types::POISON {
+            return;
+        }
+        let flags = LeafFlags {
+            retain: inherited.retain || var.retain,
+            persistent: inherited.persistent || var.persistent,
+            constant: inherited.constant || var.constant,
+            input: var.kind == VarKind::Input,
+            output: var.kind == VarKind::Output,
+            located: inherited.located,
+            hidden: inherited.hidden || var.hidden,
+        };
+        if let Some((Address { area, at: Some(at) }, _)) = var.address {
+            let offset = self.area(area) + at.byte;
+            let bit = (at.bits == 1).then_some(at.bit);
+            let bytes = self.memory.initial_bytes(var.ty, var.initial.as_ref());
+            match bit {
+                Some(bit) => self.initial[offset as usize] |= bytes[0] << bit,
+                None => self.write(offset, &bytes),
+            }
+            self.leaves(path, var.ty, offset, bit, LeafFlags { located: true, ..flags });
+            return;
+        }
+        let Some(offset) = offset else { return };
+        if var.kind == VarKind::Global {
+            let bytes = self.memory.initial_bytes(var.ty, var.initial.as_ref());
+            self.write(offset, &bytes);
+        }
+        self.leaves(path, var.ty, offset, None, flags);
+    }
+
+    fn leaves(&mut self, path: &str, ty: TypeId, offset: u32, bit: Option<u8>, flags: LeafFlags) {
+        if self.layout.leaves.len() >= MAX_LEAVES {
+            return;
+        }
+        let model = self.memory.model;
+        match model.types.get(ty) {
+            Type::Instance(pou) => self.instance(path, *pou, offset, flags),
+            Type::Struct(index) => {
+                let shape = self.memory.structure(*index);
+                for (field, place) in model.types.structs[*index].fields.iter().zip(&shape.offsets) {
+                    let path = format!("{path}.{}", field.name.text);
+                    self.leaves(&path, field.ty, offset + place.unwrap_or(0), None, flags);
+                }
+            }
+            _ => {
+                let leaf = Leaf {
+                    path: path.to_owned(),
+                    ty: self.ty(ty),
+                    offset,
+                    bit,
+                    bytes: self.memory.bytes(ty),
+                    flags,
+                };
+                self.layout.leaves.push(leaf);
+            }
+        }
+    }
+
+    fn instance(&mut self, path: &str, pou: usize, offset: u32, flags: LeafFlags) {
+        let shape = self.memory.pou(pou);
+        let model = self.memory.model;
+        for (index, var) in model.pou(pou).vars.iter().enumerate() {
+            if matches!(var.kind, VarKind::InOut | VarKind::Temp | VarKind::External(_) | VarKind::Result) {
+                continue;
+            }
+            let path = format!("{path}.{}", var.name.text);
+            self.variable(&path, var, shape.offsets[index].map(|place| offset + place), flags);
+        }
+    }
+
+    fn instance_type(&mut self, pou: usize) -> LayoutType {
+        let shape = self.memory.pou(pou);
+        let model = self.memory.model;
+        let mut members = Vec::new();
+        for (var, place) in model.pou(pou).vars.iter().zip(&shape.offsets) {
+            if let (Some(offset), false) = (place, var.kind == VarKind::InOut || var.hidden) {
+                let ty = self.ty(var.ty);
+                members.push(Member { name: var.name.text.to_string(), ty, offset: *offset });
+            }
+        }
+        let name = model.pou(pou).name.text.to_string();
+        self.push(TypeDesc::Struct { name, members, bytes: shape.bytes as u32 })
+    }
+
+    fn push(&mut self, desc: TypeDesc) -> LayoutType {
+        self.layout.types.push(desc);
+        LayoutType(self.layout.types.len() as u32 - 1)
+    }
+
+    fn ty(&mut self, ty: TypeId) -> LayoutType {
+        if let Some(known) = self.known.get(&ty) {
+            return *known;
+        }
+        let model = self.memory.model;
+        let id = match model.types.get(ty) {
+            Type::Elementary(e) => Layout::elementary(*e),
+            Type::Text { wide: false, capacity } => self.push(TypeDesc::String { capacity: *capacity }),
+            Type::Text { wide: true, capacity } => self.push(TypeDesc::Wstring { capacity: *capacity }),
+            Type::Enum(index) => {
+                let def = &model.types.enums[*index];
+                let values = def.values.iter().map(|(name, v)| (name.text.to_string(), *v as i64)).collect();
+                self.push(TypeDesc::Enum { name: def.name.to_string(), base: def.base, values })
+            }
+            Type::Subrange { base, low, high } => {
+                self.push(TypeDesc::Subrange { base: *base, low: *low, high: *high })
+            }
+            Type::Array { element, dimensions, .. } => {
+                let element = self.ty(*element);
+                self.push(TypeDesc::Array { element, dimensions: dimensions.to_vec() })
+            }
+            Type::Struct(index) => {
+                let shape = self.memory.structure(*index);
+                let mut members = Vec::new();
+                for (field, place) in model.types.structs[*index].fields.iter().zip(&shape.offsets) {
+                    let ty = self.ty(field.ty);
+                    members.push(Member {
+                        name: field.name.text.to_string(),
+                        ty,
+                        offset: place.unwrap_or(0),
+                    });
+                }
+                let name = model.types.structs[*index].name.to_string();
+                self.push(TypeDesc::Struct { name, members, bytes: shape.bytes as u32 })
+            }
+            Type::Instance(pou) => self.instance_type(*pou),
+            Type::Poison | Type::Void | Type::AnyInt | Type::AnyReal => Layout::elementary(Elementary::Bool),
+        };
+        self.known.insert(ty, id);
+        id
+    }
+}
+
+/// Offset and bit of a global place without computed indices.
+pub(crate) fn fixed_place(
+    memory: &Memory<'_, '_>,
+    assembly: &Assembly,
+    place: &crate::hir::Place,
+) -> (u32, Option<u8>) {
+    use crate::hir::{Root as PlaceRoot, Step};
+    let sections = &assembly.layout.sections;
+    let image = |area, byte: u32, bit: Option<u8>| {
+        let start = match area {
+            Area::Input => sections.inputs.start,
+            Area::Output => sections.outputs.start,
+            Area::Memory => sections.memory.start,
+        };
+        (start + byte, bit)
+    };
+    let (mut offset, mut bit) = match place.root {
+        PlaceRoot::Image { area, byte, bit } => image(area, byte, bit),
+        PlaceRoot::Global(global) => match memory.model.globals[global].address {
+            Some((Address { area, at: Some(at) }, _)) => {
+                image(area, at.byte, (at.bits == 1).then_some(at.bit))
+            }
+            _ => (assembly.globals[global].unwrap_or(0), None),
+        },
+        PlaceRoot::Local(_) => (0, None),
+    };
+    for step in &place.steps {
+        match step {
+            Step::Field(index, field) => offset += memory.structure(*index).offsets[*field].unwrap_or(0),
+            Step::Member(pou, var) => offset += memory.pou(*pou).offsets[*var].unwrap_or(0),
+            Step::Part(byte, part) => {
+                offset += byte;
+                bit = *part;
+            }
+            Step::Index(..) | Step::Character(_) => {}
+        }
+    }
+    (offset, bit)
+}

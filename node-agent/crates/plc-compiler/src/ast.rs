@@ -1,0 +1,330 @@
+//! The syntax tree: what the text says, before any name is looked up.
+
+use crate::layout::Elementary;
+use crate::span::Span;
+use std::rc::Rc;
+
+/// A name as written, with its case-free key.
+#[derive(Clone, Debug)]
+pub(crate) struct Name {
+    pub(crate) text: Rc<str>,
+    pub(crate) key: Rc<str>,
+    pub(crate) span: Span,
+}
+
+impl Name {
+    pub(crate) fn new(text: &str, span: Span) -> Self {
+        let shared: Rc<str> = text.into();
+        let key = if text.bytes().any(|b| b.is_ascii_lowercase()) {
+            text.to_ascii_uppercase().into()
+        } else {
+            Rc::clone(&shared)
+        };
+        Self { text: shared, key, span }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Expr {
+    pub(crate) kind: ExprKind,
+    pub(crate) span: Span,
+    /// Longest path down to a leaf: bounds every recursion over the tree.
+    pub(crate) height: u16,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum ExprKind {
+    /// Already reported.
+    Error,
+    Literal {
+        value: Literal,
+        ty: Option<Name>,
+    },
+    /// `Color#Red`
+    Qualified {
+        ty: Name,
+        value: Name,
+    },
+    Name(Name),
+    Address(Address),
+    Member(Box<Expr>, Name),
+    Index(Box<Expr>, Vec<Expr>),
+    Part(Box<Expr>, Part),
+    Unary(UnaryOp, Box<Expr>),
+    Binary(BinaryOp, Span, Box<Expr>, Box<Expr>),
+    Call(Box<Expr>, Vec<Argument>),
+    /// `[3(9), 1]`, initial values only.
+    Elements(Vec<(Option<Expr>, Vec<Expr>)>),
+    /// `(x := 1)`, initial values only.
+    Members(Vec<(Name, Expr)>),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Literal {
+    Integer(i128),
+    Real(f64),
+    Bool(bool),
+    /// A duration or date in nanoseconds.
+    Temporal(Elementary, i64),
+    String {
+        wide: bool,
+        units: Rc<[u16]>,
+    },
+}
+
+/// `.%X3`, `.3`
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    /// 1, 8, 16, 32.
+    pub(crate) bits: u32,
+    pub(crate) number: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UnaryOp {
+    Negate,
+    Plus,
+    Not,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BinaryOp {
+    Power,
+    Multiply,
+    Divide,
+    Modulo,
+    Add,
+    Subtract,
+    Less,
+    Greater,
+    LessEqual,
+    GreaterEqual,
+    Equal,
+    NotEqual,
+    And,
+    Xor,
+    Or,
+}
+
+impl BinaryOp {
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Power => "**",
+            Self::Multiply => "*",
+            Self::Divide => "/",
+            Self::Modulo => "MOD",
+            Self::Add => "+",
+            Self::Subtract => "-",
+            Self::Less => "<",
+            Self::Greater => ">",
+            Self::LessEqual => "<=",
+            Self::GreaterEqual => ">=",
+            Self::Equal => "=",
+            Self::NotEqual => "<>",
+            Self::And => "AND",
+            Self::Xor => "XOR",
+            Self::Or => "OR",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Argument {
+    pub(crate) name: Option<Name>,
+    /// `=>`
+    pub(crate) output: bool,
+    /// Absent in `Q =>` alone.
+    pub(crate) value: Option<Expr>,
+    pub(crate) span: Span,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Area {
+    Input,
+    Output,
+    Memory,
+}
+
+/// A direct address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Address {
+    pub(crate) area: Area,
+    /// `None`: `%I*`
+    pub(crate) at: Option<AddressAt>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AddressAt {
+    /// In the area.
+    pub(crate) byte: u32,
+    /// X only.
+    pub(crate) bit: u8,
+    /// 1, 8, 16, 32, 64.
+    pub(crate) bits: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct Stmt {
+    pub(crate) kind: StmtKind,
+    pub(crate) span: Span,
+}
+
+#[derive(Debug)]
+pub(crate) enum StmtKind {
+    Assign { target: Expr, value: Expr },
+    Call(Expr),
+    If { branches: Vec<(Expr, Vec<Stmt>)>, otherwise: Vec<Stmt> },
+    Case { selector: Expr, arms: Vec<CaseArm>, otherwise: Vec<Stmt> },
+    For { variable: Expr, start: Expr, end: Expr, step: Option<Expr>, body: Vec<Stmt> },
+    While { condition: Expr, body: Vec<Stmt> },
+    Repeat { body: Vec<Stmt>, until: Expr },
+    Exit,
+    Continue,
+    Return,
+}
+
+#[derive(Debug)]
+pub(crate) struct CaseArm {
+    /// Single values and ranges.
+    pub(crate) labels: Vec<(Expr, Option<Expr>)>,
+    pub(crate) body: Vec<Stmt>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct TypeRef {
+    pub(crate) kind: TypeRefKind,
+    pub(crate) span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum TypeRefKind {
+    Error,
+    Named(Name),
+    String { wide: bool, length: Option<Box<Expr>> },
+    Array { dimensions: Vec<(Expr, Expr)>, element: Box<TypeRef> },
+    Subrange { base: Name, low: Box<Expr>, high: Box<Expr> },
+    Enum { base: Option<Name>, values: Vec<(Name, Option<Expr>)> },
+    Struct(Vec<VarGroup>),
+}
+
+/// `a, b AT %IX0.0 : BOOL R_EDGE := TRUE;`
+#[derive(Clone, Debug)]
+pub(crate) struct VarGroup {
+    pub(crate) names: Vec<(Name, Option<(Address, Span)>)>,
+    pub(crate) ty: TypeRef,
+    pub(crate) init: Option<Expr>,
+    pub(crate) edge: Option<Edge>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Edge {
+    Rising,
+    Falling,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Section {
+    Local,
+    Input,
+    Output,
+    InOut,
+    Temp,
+    External,
+    Global,
+}
+
+#[derive(Debug)]
+pub(crate) struct VarSection {
+    pub(crate) section: Section,
+    pub(crate) constant: bool,
+    pub(crate) retain: bool,
+    pub(crate) persistent: bool,
+    pub(crate) groups: Vec<VarGroup>,
+    pub(crate) span: Span,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PouKind {
+    Program,
+    Function,
+    FunctionBlock,
+}
+
+impl PouKind {
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Program => "program",
+            Self::Function => "function",
+            Self::FunctionBlock => "function block",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Pou {
+    pub(crate) kind: PouKind,
+    pub(crate) name: Name,
+    pub(crate) result: Option<TypeRef>,
+    pub(crate) sections: Vec<VarSection>,
+    pub(crate) body: Vec<Stmt>,
+}
+
+#[derive(Debug)]
+pub(crate) struct TypeDecl {
+    pub(crate) name: Name,
+    pub(crate) ty: TypeRef,
+    pub(crate) init: Option<Expr>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Decl {
+    Pou(Pou),
+    Type(TypeDecl),
+    /// VAR_GLOBAL at file level or in a namespace.
+    Globals {
+        list: Option<Name>,
+        section: VarSection,
+    },
+    Configuration(Configuration),
+}
+
+#[derive(Debug)]
+pub(crate) struct Configuration {
+    pub(crate) globals: Vec<VarSection>,
+    pub(crate) resources: Vec<Resource>,
+    pub(crate) bindings: Vec<ConfigBinding>,
+}
+
+/// A resource. `name` is absent where tasks stand in the configuration itself.
+#[derive(Debug)]
+pub(crate) struct Resource {
+    pub(crate) name: Option<Name>,
+    pub(crate) globals: Vec<VarSection>,
+    pub(crate) tasks: Vec<TaskDecl>,
+    pub(crate) programs: Vec<ProgramDecl>,
+}
+
+#[derive(Debug)]
+pub(crate) struct TaskDecl {
+    pub(crate) name: Name,
+    pub(crate) interval: Option<Expr>,
+    pub(crate) single: Option<Expr>,
+    pub(crate) priority: Option<Expr>,
+}
+
+#[derive(Debug)]
+pub(crate) struct ProgramDecl {
+    pub(crate) name: Name,
+    pub(crate) task: Option<Name>,
+    pub(crate) program: Name,
+    pub(crate) connections: Vec<Argument>,
+    pub(crate) span: Span,
+}
+
+/// `Main.Start AT %IX0.0 : BOOL;` in VAR_CONFIG.
+#[derive(Debug)]
+pub(crate) struct ConfigBinding {
+    pub(crate) path: String,
+    pub(crate) address: Option<(Address, Span)>,
+    pub(crate) span: Span,
+}

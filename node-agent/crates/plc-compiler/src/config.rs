@@ -1,0 +1,567 @@
+//! What runs when, and which variable is at which address: CONFIGURATION, manifest, bindings.
+
+use crate::ast::{Address, Argument, ConfigBinding, Name, ProgramDecl, Resource, TaskDecl};
+use crate::check::{self, Checker};
+use crate::diagnostic::Code;
+use crate::hir::{Expr, Place, Root, Value};
+use crate::layout::Elementary;
+use crate::model::{Item, Model, VarKind};
+use crate::parse;
+use crate::program::Options;
+use crate::span::Span;
+use crate::types::{Type, TypeId, Types};
+use std::collections::HashSet;
+
+/// What will run.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    pub(crate) tasks: Vec<TaskPlan>,
+    pub(crate) instances: Vec<InstancePlan>,
+}
+
+#[derive(Debug)]
+pub(crate) struct TaskPlan {
+    pub(crate) name: String,
+    pub(crate) trigger: TriggerPlan,
+    pub(crate) priority: u32,
+    /// Indices into [`Plan::instances`].
+    pub(crate) instances: Vec<usize>,
+}
+
+#[derive(Debug)]
+pub(crate) enum TriggerPlan {
+    Cyclic(u64),
+    Event(Place),
+    Background,
+}
+
+#[derive(Debug)]
+pub(crate) struct InstancePlan {
+    pub(crate) name: String,
+    pub(crate) pou: usize,
+    /// `(in := g)`: variable of the program and value.
+    pub(crate) inputs: Vec<(usize, Expr)>,
+    /// `(out => h)`
+    pub(crate) outputs: Vec<(usize, Place)>,
+    /// Variables deep inside that are copied from and to the process image around each scan.
+    pub(crate) images: Vec<ImageCopy>,
+}
+
+/// A variable of a nested instance that has got its address from outside.
+#[derive(Debug)]
+pub(crate) struct ImageCopy {
+    /// Variables from the program instance inwards, each with its POU.
+    pub(crate) path: Vec<(usize, usize)>,
+    pub(crate) ty: TypeId,
+    pub(crate) address: Address,
+}
+
+/// Priority of a task that says nothing.
+const DEFAULT_PRIORITY: u32 = 1;
+
+/// Makes the plan. Names that lead nowhere are reported.
+pub(crate) fn plan(model: &mut Model<'_>, options: &Options) -> Plan {
+    let mut planner = Planner { model, plan: Plan::default(), nowhere: Span::default() };
+    planner.nowhere =
+        planner.model.programs().first().map_or(Span::default(), |p| planner.model.pou(*p).name.span);
+    planner.instances_and_tasks(options);
+    planner.bindings(options);
+    planner.incomplete_addresses();
+    let mut plan = planner.plan;
+    plan.tasks.sort_by_key(|task| (matches!(task.trigger, TriggerPlan::Background), task.priority));
+    plan
+}
+
+struct Planner<'m, 'a> {
+    model: &'m mut Model<'a>,
+    plan: Plan,
+    /// Where findings about the manifest are shown: it has no place in the sources.
+    nowhere: Span,
+}
+
+impl<'a> Planner<'_, 'a> {
+    fn instances_and_tasks(&mut self, options: &Options) {
+        let configurations = self.model.configurations.clone();
+        let resources: Vec<&'a Resource> = configurations.iter().flat_map(|c| &c.resources).collect();
+        match self.choose_resource(&resources, options) {
+            Some(resource) => self.from_resource(resource),
+            None if resources.is_empty() => self.default_task(options),
+            None => return,
+        }
+        for task in &options.tasks {
+            let existing = self.plan.tasks.iter().position(|t| t.name.eq_ignore_ascii_case(&task.name));
+            let index = existing.unwrap_or_else(|| {
+                self.plan.tasks.push(TaskPlan {
+                    name: task.name.clone(),
+                    trigger: TriggerPlan::Cyclic(options.default_interval_ns.max(1)),
+                    priority: DEFAULT_PRIORITY,
+                    instances: Vec::new(),
+                });
+                self.plan.tasks.len() - 1
+            });
+            if let Some(interval) = task.interval_ns {
+                if interval == 0 {
+                    let message = format!("task `{}` has the interval 0", task.name);
+                    self.model.sink.report(Code::BadTask, self.nowhere, message);
+                }
+                self.plan.tasks[index].trigger = TriggerPlan::Cyclic(interval.max(1));
+            }
+            if let Some(priority) = task.priority {
+                self.plan.tasks[index].priority = priority;
+            }
+            for wanted in &task.programs {
+                let name = Name::new(&wanted.program, self.nowhere);
+                let Some(pou) = self.program(&name) else { continue };
+                let instance = match self.instance(&wanted.instance) {
+                    Some(instance) => instance,
+                    None => self.add_instance(&wanted.instance, pou),
+                };
+                for other in &mut self.plan.tasks {
+                    other.instances.retain(|i| *i != instance);
+                }
+                self.plan.tasks[index].instances.push(instance);
+            }
+            if existing.is_none() && self.plan.tasks[index].instances.is_empty() {
+                let known: Vec<String> =
+                    self.plan.tasks.iter().map(|t| t.name.clone()).filter(|n| *n != task.name).collect();
+                let message = format!("task `{}` is not in the source and runs no programs", task.name);
+                let finding = self.model.sink.report(Code::NoTaskPrograms, self.nowhere, message);
+                if !known.is_empty() {
+                    finding.help(format!("the source's tasks are {}", known.join(", ")));
+                }
+            }
+        }
+        self.plan.tasks.retain(|task| !task.instances.is_empty());
+        if self.plan.instances.is_empty() && !self.model.sink.has_errors() {
+            self.model
+                .sink
+                .report(Code::NoProgram, self.nowhere, "the sources declare no PROGRAM")
+                .help("write `PROGRAM Main … END_PROGRAM`");
+        }
+    }
+
+    fn choose_resource(&mut self, resources: &[&'a Resource], options: &Options) -> Option<&'a Resource> {
+        if let Some(wanted) = &options.resource {
+            let found = resources
+                .iter()
+                .find(|r| r.name.as_ref().is_some_and(|n| n.text.eq_ignore_ascii_case(wanted)));
+            if found.is_none() {
+                let message = format!("no RESOURCE `{wanted}` is declared");
+                self.model.sink.report(Code::UnknownResource, self.nowhere, message);
+            }
+            return found.copied();
+        }
+        if resources.len() > 1 {
+            let names: Vec<String> =
+                resources.iter().filter_map(|r| r.name.as_ref()).map(|n| n.text.to_string()).collect();
+            let span = resources[1].name.as_ref().map_or(self.nowhere, |n| n.span);
+            let message = format!("the source has {} resources and none is chosen", resources.len());
+            self.model
+                .sink
+                .report(Code::UnknownResource, span, message)
+                .help(format!("set `spec.program.resource` to one of {}", names.join(", ")));
+            return None;
+        }
+        resources.first().copied()
+    }
+
+    /// No CONFIGURATION: one task runs all programs that the manifest gives to no other task.
+    fn default_task(&mut self, options: &Options) {
+        let taken: HashSet<String> = options
+            .tasks
+            .iter()
+            .flat_map(|task| &task.programs)
+            .map(|wanted| wanted.program.to_ascii_uppercase())
+            .collect();
+        let mut instances = Vec::new();
+        for pou in self.model.programs() {
+            let name = self.model.pou(pou).name.clone();
+            if !taken.contains(name.key.as_ref()) {
+                instances.push(self.add_instance(&name.text, pou));
+            }
+        }
+        self.plan.tasks.push(TaskPlan {
+            name: "main".to_owned(),
+            trigger: TriggerPlan::Cyclic(options.default_interval_ns.max(1)),
+            priority: DEFAULT_PRIORITY,
+            instances,
+        });
+    }
+
+    fn from_resource(&mut self, resource: &'a Resource) {
+        for task in &resource.tasks {
+            self.task(task);
+        }
+        for program in &resource.programs {
+            self.program_instance(program);
+        }
+    }
+
+    fn task(&mut self, task: &TaskDecl) {
+        if self.plan.tasks.iter().any(|t| t.name.eq_ignore_ascii_case(&task.name.text)) {
+            let message = format!("task `{}` is declared twice", task.name.text);
+            self.model.sink.report(Code::DuplicateName, task.name.span, message);
+            return;
+        }
+        let time = Types::elementary(Elementary::Time);
+        let interval = task.interval.as_ref().and_then(|e| check::constant(self.model, None, e, Some(time)));
+        let interval = match interval {
+            Some((Value::Int(ns), _)) => Some(ns),
+            _ => None,
+        };
+        let trigger = match (interval, &task.single) {
+            (Some(ns), None) if ns > 0 => TriggerPlan::Cyclic(ns.min(i128::from(i64::MAX)) as u64),
+            (None, Some(single)) if task.interval.is_none() => {
+                match Checker::new(self.model, None).event(single) {
+                    Some(place) => TriggerPlan::Event(place),
+                    None => return,
+                }
+            }
+            (Some(_), Some(_)) => {
+                let message = "SINGLE together with INTERVAL is not supported yet";
+                self.model.sink.report(Code::NotSupportedYet, task.name.span, message);
+                return;
+            }
+            _ if task.interval.is_some() && interval.is_none() => return,
+            _ => {
+                let message = format!("task `{}` needs an INTERVAL above zero or SINGLE", task.name.text);
+                self.model.sink.report(Code::BadTask, task.name.span, message);
+                return;
+            }
+        };
+        let priority = task.priority.as_ref().and_then(|e| check::constant_integer(self.model, None, e));
+        let priority = priority.and_then(|p| u32::try_from(p).ok()).unwrap_or(DEFAULT_PRIORITY);
+        self.plan.tasks.push(TaskPlan {
+            name: task.name.text.to_string(),
+            trigger,
+            priority,
+            instances: Vec::new(),
+        });
+    }
+
+    fn program(&mut self, name: &Name) -> Option<usize> {
+        if let Some(Item::Pou(pou)) = self.model.item(&name.key)
+            && self.model.pou(pou).kind == crate::ast::PouKind::Program
+        {
+            return Some(pou);
+        }
+        let programs = self.model.programs();
+        let known: Vec<String> = programs.iter().map(|p| self.model.pou(*p).name.text.to_string()).collect();
+        let message = format!("no PROGRAM `{}` is declared", name.text);
+        let finding = self.model.sink.report(Code::UnknownProgram, name.span, message);
+        if !known.is_empty() {
+            finding.help(format!("the programs are {}", known.join(", ")));
+        }
+        None
+    }
+
+    fn instance(&self, name: &str) -> Option<usize> {
+        self.plan.instances.iter().position(|i| i.name.eq_ignore_ascii_case(name))
+    }
+
+    fn add_instance(&mut self, name: &str, pou: usize) -> usize {
+        self.plan.instances.push(InstancePlan {
+            name: name.to_owned(),
+            pou,
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            images: Vec::new(),
+        });
+        self.plan.instances.len() - 1
+    }
+
+    fn program_instance(&mut self, decl: &'a ProgramDecl) {
+        let Some(pou) = self.program(&decl.program) else { return };
+        if self.instance(&decl.name.text).is_some() {
+            let message = format!("instance `{}` is declared twice", decl.name.text);
+            self.model.sink.report(Code::DuplicateName, decl.name.span, message);
+            return;
+        }
+        if let Some(Item::Global(_) | Item::List) = self.model.item(&decl.name.key) {
+            let message = format!("`{}` is the name of a global too", decl.name.text);
+            self.model.sink.report(Code::DuplicateName, decl.name.span, message);
+        }
+        let instance = self.add_instance(&decl.name.text, pou);
+        self.connect(instance, &decl.connections);
+        let task = match &decl.task {
+            Some(name) => {
+                match self.plan.tasks.iter().position(|t| t.name.eq_ignore_ascii_case(&name.text)) {
+                    Some(task) => task,
+                    None => {
+                        let message = format!("no TASK `{}` is declared", name.text);
+                        self.model.sink.report(Code::UnknownTask, name.span, message);
+                        return;
+                    }
+                }
+            }
+            None => self.background(),
+        };
+        self.plan.tasks[task].instances.push(instance);
+    }
+
+    /// Programs without task run whenever nothing else has to.
+    fn background(&mut self) -> usize {
+        let found = self.plan.tasks.iter().position(|t| matches!(t.trigger, TriggerPlan::Background));
+        found.unwrap_or_else(|| {
+            self.plan.tasks.push(TaskPlan {
+                name: "background".to_owned(),
+                trigger: TriggerPlan::Background,
+                priority: u32::MAX,
+                instances: Vec::new(),
+            });
+            self.plan.tasks.len() - 1
+        })
+    }
+
+    fn connect(&mut self, instance: usize, connections: &[Argument]) {
+        let pou = self.plan.instances[instance].pou;
+        for connection in connections {
+            let (Some(name), Some(value)) = (&connection.name, &connection.value) else {
+                let message = "connections of a program instance have the form `in := g` or `out => h`";
+                self.model.sink.report(Code::MixedArguments, connection.span, message);
+                continue;
+            };
+            let wanted = if connection.output { VarKind::Output } else { VarKind::Input };
+            let var = self.model.pou(pou).scope.get(&name.key).copied();
+            let Some(var) = var.filter(|var| self.model.pou(pou).vars[*var].kind == wanted) else {
+                let program = self.model.pou(pou).name.text.clone();
+                let what = if connection.output { "output" } else { "input" };
+                let message = format!("`{program}` has no {what} `{}`", name.text);
+                self.model.sink.report(Code::UnknownParameter, name.span, message);
+                continue;
+            };
+            let ty = self.model.pou(pou).vars[var].ty;
+            let mut checker = Checker::new(self.model, None);
+            if connection.output {
+                if let Some(place) = checker.connection_target(value, ty) {
+                    self.plan.instances[instance].outputs.push((var, place));
+                }
+            } else if let Some(value) = checker.connection_value(value, ty) {
+                self.plan.instances[instance].inputs.push((var, value));
+            }
+        }
+    }
+
+    /// Addresses from VAR_CONFIG and from the manifest.
+    fn bindings(&mut self, options: &Options) {
+        let configurations = self.model.configurations.clone();
+        let from_source: Vec<&ConfigBinding> = configurations.iter().flat_map(|c| &c.bindings).collect();
+        for binding in from_source {
+            if let Some((address, span)) = binding.address {
+                // A path may begin with the resource: `Res.Main.Start`.
+                self.bind(&binding.path, address, binding.span, span);
+            }
+        }
+        for binding in &options.bindings {
+            match parse::address(&binding.address).filter(|address| address.at.is_some()) {
+                Some(address) => self.bind(&binding.variable, address, self.nowhere, self.nowhere),
+                None => {
+                    let message =
+                        format!("`{}` is not an address for `{}`", binding.address, binding.variable);
+                    self.model.sink.report(Code::BadAddress, self.nowhere, message);
+                }
+            }
+        }
+    }
+
+    fn bind(&mut self, path: &str, address: Address, span: Span, address_span: Span) {
+        let parts: Vec<String> = path.split('.').map(str::to_ascii_uppercase).collect();
+        let mut parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        if parts.len() > 1 && self.is_resource(parts[0]) {
+            parts.remove(0);
+        }
+        if let Some(global) = self.find_global(&parts) {
+            let var = &self.model.globals[global];
+            if self.refused(path, var.address, address, span) {
+                return;
+            }
+            self.model.globals[global].address = Some((address, address_span));
+            return;
+        }
+        let Some((instance, steps)) = self.find_variable(&parts) else {
+            let message = format!("`{path}` names no variable that could have an address");
+            self.model.sink.report(Code::UnknownBinding, span, message);
+            return;
+        };
+        let Some((pou, var)) = steps.last().copied() else { return };
+        let variable = &self.model.pou(pou).vars[var];
+        let (declared, ty) = (variable.address, variable.ty);
+        let again = self.plan.instances[instance].images.iter().any(|image| image.path == steps);
+        if again {
+            self.model.sink.report(Code::BoundTwice, span, format!("`{path}` has an address already"));
+            return;
+        }
+        if self.refused(path, declared, address, span) {
+            return;
+        }
+        let alone =
+            self.plan.instances.iter().filter(|i| i.pou == self.plan.instances[instance].pou).count() == 1;
+        if steps.len() == 1 && alone {
+            // The code of this program serves one instance: the variable can be image bytes itself.
+            self.model.pous[pou].vars[var].address = Some((address, address_span));
+        } else {
+            self.plan.instances[instance].images.push(ImageCopy { path: steps, ty, address });
+        }
+    }
+
+    fn is_resource(&self, key: &str) -> bool {
+        let resources = self.model.configurations.iter().flat_map(|c| &c.resources);
+        resources.filter_map(|r| r.name.as_ref()).any(|name| name.key.as_ref() == key)
+    }
+
+    /// Whether a variable cannot take the address.
+    fn refused(
+        &mut self,
+        path: &str,
+        declared: Option<(Address, Span)>,
+        address: Address,
+        span: Span,
+    ) -> bool {
+        match declared {
+            Some((declared, _)) if declared.at.is_some() => {
+                self.model.sink.report(Code::BoundTwice, span, format!("`{path}` has an address already"));
+                true
+            }
+            Some((declared, _)) if declared.area != address.area => {
+                let message = format!("`{path}` is declared in another area than its address");
+                self.model.sink.report(Code::AddressTypeMismatch, span, message);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn find_global(&self, parts: &[&str]) -> Option<usize> {
+        match parts {
+            [name] => match self.model.item(name) {
+                Some(Item::Global(global)) => Some(global),
+                _ => None,
+            },
+            [list, name] => self.model.lists.get(*list)?.get(*name).copied(),
+            _ => None,
+        }
+    }
+
+    fn find_variable(&self, parts: &[&str]) -> Option<(usize, Vec<(usize, usize)>)> {
+        let (first, rest) = parts.split_first()?;
+        let instance = self.instance(first)?;
+        let mut pou = self.plan.instances[instance].pou;
+        let mut steps = Vec::new();
+        for (position, part) in rest.iter().enumerate() {
+            let var = self.model.pou(pou).scope.get(*part).copied()?;
+            let kind = self.model.pou(pou).vars[var].kind;
+            if !matches!(kind, VarKind::Local | VarKind::Input | VarKind::Output) {
+                return None;
+            }
+            steps.push((pou, var));
+            if position + 1 < rest.len() {
+                let Type::Instance(inner) = *self.model.types.get(self.model.pou(pou).vars[var].ty) else {
+                    return None;
+                };
+                pou = inner;
+            }
+        }
+        (!steps.is_empty()).then_some((instance, steps))
+    }
+
+    /// Every `AT %I*` must have been completed.
+    fn incomplete_addresses(&mut self) {
+        for global in 0..self.model.globals.len() {
+            let var = &self.model.globals[global];
+            if let Some((Address { at: None, .. }, span)) = var.address {
+                let path = match &var.list {
+                    Some(list) => format!("{}.{}", list.text, var.name.text),
+                    None => var.name.text.to_string(),
+                };
+                self.incomplete(&path, span);
+            }
+        }
+        let mut memo = vec![None; self.model.pous.len()];
+        for instance in 0..self.plan.instances.len() {
+            let pou = self.plan.instances[instance].pou;
+            let path = self.plan.instances[instance].name.clone();
+            self.incomplete_in(instance, pou, &path, &mut Vec::new(), &mut memo);
+        }
+    }
+
+    fn incomplete(&mut self, path: &str, span: Span) {
+        let message = format!("`{path}` has an incomplete address and no binding completes it");
+        self.model
+            .sink
+            .report(Code::IncompleteAddress, span, message)
+            .help(format!("add `{{variable: {path}, address: \"…\"}}` to `spec.io.bindings`"));
+    }
+
+    fn incomplete_in(
+        &mut self,
+        instance: usize,
+        pou: usize,
+        path: &str,
+        steps: &mut Vec<(usize, usize)>,
+        memo: &mut Vec<Option<bool>>,
+    ) {
+        if steps.len() > 256 || !self.has_incomplete(pou, memo, 0) {
+            return;
+        }
+        for var in 0..self.model.pou(pou).vars.len() {
+            let variable = &self.model.pou(pou).vars[var];
+            let (ty, address) = (variable.ty, variable.address);
+            let inner_path = format!("{path}.{}", variable.name.text);
+            steps.push((pou, var));
+            if let Some((Address { at: None, .. }, span)) = address {
+                let bound = self.plan.instances[instance].images.iter().any(|image| image.path == *steps);
+                if !bound {
+                    self.incomplete(&inner_path, span);
+                }
+            }
+            if let Type::Instance(inner) = *self.model.types.get(ty) {
+                self.incomplete_in(instance, inner, &inner_path, steps, memo);
+            }
+            steps.pop();
+        }
+    }
+
+    fn has_incomplete(&self, pou: usize, memo: &mut Vec<Option<bool>>, depth: usize) -> bool {
+        if let Some(known) = memo[pou] {
+            return known;
+        }
+        memo[pou] = Some(false);
+        let found = depth < 256
+            && self.model.pou(pou).vars.iter().any(|var| {
+                matches!(var.address, Some((Address { at: None, .. }, _)))
+                    || matches!(*self.model.types.get(var.ty), Type::Instance(inner)
+                        if self.has_incomplete(inner, memo, depth + 1))
+            });
+        memo[pou] = Some(found);
+        found
+    }
+}
+
+impl Checker<'_, '_> {
+    /// A BOOL variable whose rising edge starts a task.
+    fn event(&mut self, expr: &crate::ast::Expr) -> Option<Place> {
+        let place = self.variable(expr)?;
+        let fixed = place.steps.iter().all(|step| !matches!(step, crate::hir::Step::Index(..)));
+        if place.ty == Types::BOOL && fixed && !matches!(place.root, Root::Local(_)) {
+            return Some(place);
+        }
+        self.model.sink.report(Code::BadTask, expr.span, "SINGLE needs a global BOOL variable or an address");
+        None
+    }
+
+    fn connection_target(&mut self, expr: &crate::ast::Expr, from: TypeId) -> Option<Place> {
+        let place = self.target(expr)?;
+        if self.model.types.implicit(from, place.ty) {
+            return Some(place);
+        }
+        let (have, want) = (self.model.types.name(from), self.model.types.name(place.ty));
+        self.model.sink.report(Code::TypeMismatch, expr.span, format!("cannot assign {have} to {want}"));
+        None
+    }
+
+    fn connection_value(&mut self, expr: &crate::ast::Expr, to: TypeId) -> Option<Expr> {
+        let value = self.expr(expr, Some(to));
+        let value = self.coerce(value, to);
+        (!matches!(value.kind, crate::hir::ExprKind::Poison)).then_some(value)
+    }
+}

@@ -1,0 +1,191 @@
+//! The typed tree: names are resolved, every conversion is explicit, nothing in it can fail to lower.
+
+use crate::ast::Area;
+use crate::ir::{Cond, FloatOp, IntOp, MathFn};
+use crate::span::Span;
+use crate::types::TypeId;
+use std::rc::Rc;
+
+/// A constant. Integers, bit strings, times, enumerations and BOOL are `Int`, normalised to their type.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Value {
+    Int(i128),
+    Real(f64),
+    Text(Rc<[u16]>),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Expr {
+    pub(crate) kind: ExprKind,
+    pub(crate) ty: TypeId,
+    pub(crate) span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum ExprKind {
+    Poison,
+    Const(Value),
+    Load(Box<Place>),
+    /// To the expression's type.
+    Convert(Box<Expr>, Mode),
+    /// Faults outside the bounds.
+    RangeCheck(Box<Expr>, i64, i64),
+    Negate(Box<Expr>),
+    Not(Box<Expr>),
+    /// Both operands have the expression's type.
+    Binary(BinaryOp, Box<Expr>, Box<Expr>),
+    /// Both operands have one type; the result is BOOL.
+    Compare(Cond, Box<Expr>, Box<Expr>),
+    /// BOOL AND, OR: the right side only if the left does not decide.
+    Shortcut {
+        or: bool,
+        a: Box<Expr>,
+        b: Box<Expr>,
+    },
+    /// The chosen one alone is evaluated; the selector clamps to the nearest end.
+    Choose(Box<Expr>, Vec<Expr>),
+    Intrinsic(Intrinsic, Vec<Expr>),
+    Call(Box<Call>),
+}
+
+/// How a conversion treats what does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Nearest, ties to even; integers keep the low bits; numbers and times by unit.
+    Value,
+    /// Toward zero.
+    Truncate,
+    /// Same storage, other name.
+    Same,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BinaryOp {
+    Int(IntOp),
+    Divide,
+    Modulo,
+    Float(FloatOp),
+    Power,
+}
+
+/// Functions that lowering knows. Arguments have exactly the types named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Intrinsic {
+    /// `(f) -> f`
+    Math(MathFn),
+    /// `(y, x) -> f`
+    Atan2,
+    /// `(x) -> x`, integers and floats.
+    Abs,
+    /// `(a, b)`: the smaller, any elementary type or string.
+    Min,
+    Max,
+    /// `(value, LINT count)`
+    Shift(IntOp),
+    /// `() -> TIME or LTIME`
+    Now,
+    /// `(BOOL)`
+    Assert,
+    Length,
+    Left,
+    Right,
+    Mid,
+    Concat,
+    Insert,
+    Delete,
+    Replace,
+    Find,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) pou: usize,
+    /// The instance of a function block.
+    pub(crate) instance: Option<Place>,
+    pub(crate) enable: Option<Expr>,
+    pub(crate) enabled: Option<Place>,
+    /// Variable of the callee and value, in order of evaluation.
+    pub(crate) inputs: Vec<(usize, Expr)>,
+    pub(crate) in_outs: Vec<(usize, Place)>,
+    /// Variable of the callee, where it goes.
+    pub(crate) outputs: Vec<(usize, Place)>,
+}
+
+/// A variable or a part of one.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) root: Root,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) ty: TypeId,
+    pub(crate) span: Span,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Root {
+    /// A variable of the POU that is being compiled.
+    Local(usize),
+    Global(usize),
+    Image {
+        area: Area,
+        byte: u32,
+        bit: Option<u8>,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    /// Of a structure.
+    Field(usize, usize),
+    /// Of an instance: POU and variable.
+    Member(usize, usize),
+    /// Of the array type; indices are LINT.
+    Index(TypeId, Vec<Expr>),
+    /// Of a string; position is LINT.
+    Character(Box<Expr>),
+    /// Byte offset and, for one bit, its number.
+    Part(u32, Option<u8>),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Stmt {
+    pub(crate) kind: StmtKind,
+    pub(crate) span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum StmtKind {
+    Assign(Place, Expr),
+    /// A call whose result, if any, is dropped.
+    Evaluate(Expr),
+    If(Vec<(Expr, Vec<Stmt>)>, Vec<Stmt>),
+    /// Selector, arms of inclusive ranges.
+    Case(Expr, Vec<(Vec<(i128, i128)>, Vec<Stmt>)>, Vec<Stmt>),
+    For(Box<For>),
+    While(Expr, Vec<Stmt>),
+    Repeat(Vec<Stmt>, Expr),
+    Exit,
+    Continue,
+    Return,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct For {
+    pub(crate) variable: Place,
+    /// Of the variable's storage type.
+    pub(crate) start: Expr,
+    /// Of the variable's storage type.
+    pub(crate) end: Expr,
+    /// LINT.
+    pub(crate) step: Expr,
+    pub(crate) body: Vec<Stmt>,
+}
+
+/// An initial value.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Init {
+    Value(Value),
+    /// Runs of equal values from the first element on; the rest has the default.
+    Elements(Vec<(u64, Init)>),
+    /// Index of a field or variable.
+    Members(Vec<(usize, Init)>),
+}

@@ -1,0 +1,151 @@
+//! Typed tree to IR. Cannot fail: what could be wrong has been reported before.
+
+mod call;
+mod expression;
+mod function;
+mod place;
+mod statement;
+mod text;
+
+use crate::assemble::Assembly;
+use crate::ast::PouKind;
+use crate::config::Plan;
+use crate::ir::{FuncId, Module, Site, SiteId};
+use crate::memory::Memory;
+use crate::span::{LineIndex, Span};
+use crate::{SourceUnit, standard};
+use std::collections::HashMap;
+
+/// Frames on one call path together.
+pub(crate) const MAX_FRAMES: u64 = 1 << 20;
+
+/// Source places for faults.
+pub(crate) struct Sites<'s> {
+    pub(crate) units: &'s [SourceUnit],
+    pub(crate) lines: &'s [LineIndex],
+    pub(crate) standard_lines: LineIndex,
+}
+
+/// Lowers every function that an instance can reach.
+pub(crate) struct Lowerer<'l, 'm, 'a> {
+    memory: &'l Memory<'m, 'a>,
+    assembly: &'l mut Assembly,
+    sites: &'l Sites<'l>,
+    module: Module,
+    functions: HashMap<usize, FuncId>,
+    known_sites: HashMap<Span, SiteId>,
+    /// Constants already in the block, by their bytes.
+    pool: HashMap<Vec<u8>, u32>,
+    /// POUs that have an id but no code yet.
+    open: Vec<usize>,
+}
+
+/// Gives the module and the entry of each instance. `Err`: a function whose frame is too large.
+pub(crate) fn lower(
+    memory: &Memory<'_, '_>,
+    assembly: &mut Assembly,
+    plan: &Plan,
+    sites: &Sites<'_>,
+) -> Result<(Module, Vec<FuncId>), (Span, String)> {
+    let mut lowerer = Lowerer {
+        memory,
+        assembly,
+        sites,
+        module: Module::default(),
+        functions: HashMap::new(),
+        known_sites: HashMap::new(),
+        pool: HashMap::new(),
+        open: Vec::new(),
+    };
+    // Entries first: their bodies follow as they are reached.
+    let entries: Vec<FuncId> = plan
+        .instances
+        .iter()
+        .map(|instance| {
+            let plain =
+                instance.inputs.is_empty() && instance.outputs.is_empty() && instance.images.is_empty();
+            if plain { lowerer.function(instance.pou) } else { lowerer.wrapper(instance) }
+        })
+        .collect();
+    while let Some(pou) = lowerer.open.pop() {
+        lowerer.check_frame(pou)?;
+        let function = lowerer.body(pou);
+        let id = lowerer.functions[&pou];
+        lowerer.module.functions[id.index()] = function;
+    }
+    let Lowerer { module, assembly, .. } = lowerer;
+    assembly.layout.bytes = assembly.layout.bytes.next_multiple_of(64);
+    assembly.initial.resize(assembly.layout.bytes as usize, 0);
+    Ok((module, entries))
+}
+
+impl Lowerer<'_, '_, '_> {
+    /// The id of a POU's code, which will be made.
+    fn function(&mut self, pou: usize) -> FuncId {
+        if let Some(id) = self.functions.get(&pou) {
+            return *id;
+        }
+        let id = self.reserve(&self.memory.model.pou(pou).name.text.clone());
+        self.functions.insert(pou, id);
+        self.open.push(pou);
+        id
+    }
+
+    fn reserve(&mut self, name: &str) -> FuncId {
+        let id = FuncId(self.module.functions.len() as u32);
+        self.module.functions.push(function::empty(name));
+        id
+    }
+
+    /// The frame of a function holds its locals and temporaries.
+    fn check_frame(&self, pou: usize) -> Result<(), (Span, String)> {
+        let model = self.memory.model;
+        let pou = model.pou(pou);
+        let on_frame = |kind| pou.kind == PouKind::Function || kind == crate::model::VarKind::Temp;
+        let bytes: u64 = pou
+            .vars
+            .iter()
+            .filter(|var| on_frame(var.kind))
+            .fold(0u64, |sum, var| sum.saturating_add(self.memory.size(var.ty).0));
+        if bytes <= MAX_FRAMES {
+            return Ok(());
+        }
+        Err((pou.name.span, format!("the local variables of `{}` take {bytes} bytes", pou.name.text)))
+    }
+
+    fn site(&mut self, span: Span) -> SiteId {
+        if let Some(site) = self.known_sites.get(&span) {
+            return *site;
+        }
+        let id = SiteId(self.module.sites.len() as u32);
+        let unit = span.unit as usize;
+        let site = match (self.sites.units.get(unit), self.sites.lines.get(unit)) {
+            (Some(source), Some(lines)) => {
+                let (line, column) = lines.position(&source.text, span.start);
+                Site { file: source.name.clone(), line, column }
+            }
+            _ => {
+                let (line, column) = self.sites.standard_lines.position(standard::TEXT, span.start);
+                Site { file: standard::FILE.to_owned(), line, column }
+            }
+        };
+        self.module.sites.push(site);
+        self.known_sites.insert(span, id);
+        id
+    }
+
+    /// Bytes that never change, once each, at the end of the state block.
+    fn constant(&mut self, bytes: &[u8]) -> u32 {
+        if let Some(offset) = self.pool.get(bytes) {
+            return *offset;
+        }
+        let layout = &mut self.assembly.layout;
+        let offset = layout.bytes.next_multiple_of(8);
+        layout.bytes = offset + bytes.len() as u32;
+        layout.sections.constants.end = layout.bytes;
+        self.assembly.initial.resize(offset as usize, 0);
+        self.assembly.initial.extend_from_slice(bytes);
+        self.pool.insert(bytes.to_vec(), offset);
+        offset
+    }
+}

@@ -1,0 +1,189 @@
+//! Calls of functions and instances.
+
+use super::function::Builder;
+use crate::ast::PouKind;
+use crate::hir::{Call, Expr, Place};
+use crate::ir::{Op, Ty, Value};
+use crate::model::VarKind;
+use crate::types::{Type, TypeId};
+use std::collections::HashMap;
+
+impl Builder<'_, '_, '_, '_> {
+    /// Gives the result, or nothing of use where there is none.
+    pub(super) fn call(&mut self, call: &Call, ty: TypeId) -> Value {
+        let Some(enable) = &call.enable else {
+            let result = self.call_body(call, ty);
+            let one = self.constant(Ty::I8, 1);
+            self.set_enabled(call.enabled.as_ref(), one);
+            return result;
+        };
+        let enable = self.expr(enable);
+        let (run, skip, join) = (self.block(), self.block(), self.block());
+        let scalar = self.scalar(ty);
+        let result_ty = scalar.unwrap_or(Ty::Ptr);
+        let result = self.block_param(join, result_ty);
+        self.branch(enable, run, skip);
+        self.switch(run);
+        let value = self.call_body(call, ty);
+        let value = if self.ty(value) == result_ty { value } else { self.constant(result_ty, 0) };
+        self.jump_with(join, value);
+        self.switch(skip);
+        let value = self.default_result(ty, scalar);
+        self.jump_with(join, value);
+        self.switch(join);
+        self.set_enabled(call.enabled.as_ref(), enable);
+        result
+    }
+
+    /// The result of a function that was not run: the default of its type.
+    fn default_result(&mut self, ty: TypeId, scalar: Option<Ty>) -> Value {
+        let bytes = self.lowerer.memory.default_bytes(ty);
+        if scalar.is_none() && !bytes.is_empty() {
+            let offset = self.lowerer.constant(&bytes);
+            return self.compute(Ty::Ptr, Op::StateAddr(offset));
+        }
+        let mut raw = [0; 8];
+        raw[..bytes.len()].copy_from_slice(&bytes);
+        self.constant(scalar.unwrap_or(Ty::Ptr), i128::from(i64::from_le_bytes(raw)))
+    }
+
+    fn set_enabled(&mut self, place: Option<&Place>, value: Value) {
+        if let Some(place) = place {
+            let target = self.place(place);
+            self.store_scalar(target, value);
+        }
+    }
+
+    fn call_body(&mut self, call: &Call, ty: TypeId) -> Value {
+        match &call.instance {
+            Some(instance) => self.instance_call(call, instance),
+            None => self.function_call(call, ty),
+        }
+    }
+
+    /// Stores an input of an instance.
+    pub(super) fn store_member(&mut self, base: Value, pou: usize, var: usize, value: &Expr) {
+        let lowered = self.expr(value);
+        let ty = self.lowerer.memory.model.pou(pou).vars[var].ty;
+        let target = self.member_place(base, pou, var);
+        self.store(target, ty, lowered);
+    }
+
+    fn instance_call(&mut self, call: &Call, instance: &Place) -> Value {
+        let target = self.place(instance);
+        let base = self.pointer(target);
+        for (var, value) in &call.inputs {
+            self.store_member(base, call.pou, *var, value);
+        }
+        for (var, place) in &call.in_outs {
+            let (address, capacity) = self.address(place);
+            let offset = self.lowerer.memory.pou(call.pou).offsets[*var].unwrap_or(0);
+            self.emit(Op::Store { ptr: base, offset, value: address });
+            if let Some(capacity) = capacity {
+                self.emit(Op::Store { ptr: base, offset: offset + 8, value: capacity });
+            }
+        }
+        let func = self.lowerer.function(call.pou);
+        self.emit(Op::Call { func, args: vec![base] });
+        for (var, place) in &call.outputs {
+            let ty = self.lowerer.memory.model.pou(call.pou).vars[*var].ty;
+            let from = self.member_place(base, call.pou, *var);
+            self.assign_from(place, from, ty);
+        }
+        base
+    }
+
+    /// Address of a VAR_IN_OUT argument; of a string also the capacity.
+    fn address(&mut self, place: &Place) -> (Value, Option<Value>) {
+        let target = self.place(place);
+        let address = self.pointer(target);
+        let capacity = match *self.lowerer.memory.model.types.get(place.ty) {
+            Type::Text { capacity, .. } => {
+                Some(target.capacity.unwrap_or_else(|| self.constant(Ty::I64, i128::from(capacity))))
+            }
+            _ => None,
+        };
+        (address, capacity)
+    }
+
+    fn function_call(&mut self, call: &Call, ty: TypeId) -> Value {
+        let model = self.lowerer.memory.model;
+        let pou = model.pou(call.pou);
+        debug_assert_eq!(pou.kind, PouKind::Function);
+        // Arguments in the order of the call, then put into the order of the declaration.
+        let mut given: HashMap<usize, Value> = HashMap::new();
+        for (var, value) in &call.inputs {
+            let value = self.expr(value);
+            given.insert(*var, value);
+        }
+        let mut capacities: HashMap<usize, Value> = HashMap::new();
+        for (var, place) in &call.in_outs {
+            let (address, capacity) = self.address(place);
+            given.insert(*var, address);
+            capacities.extend(capacity.map(|capacity| (*var, capacity)));
+        }
+        let mut args = Vec::new();
+        let scalar = self.scalar(ty);
+        let has_result = pou.result.is_some();
+        let mut result_address = None;
+        if has_result && scalar.is_none() {
+            let offset = self.room_for(ty);
+            let address = self.compute(Ty::Ptr, Op::FrameAddr(offset));
+            args.push(address);
+            result_address = Some(address);
+        }
+        let mut output_rooms = HashMap::new();
+        for (index, var) in pou.vars.iter().enumerate() {
+            match var.kind {
+                VarKind::Input => {
+                    let value = match given.get(&index) {
+                        Some(value) => *value,
+                        None => self.default_argument(var.ty, var.initial.as_ref()),
+                    };
+                    args.push(value);
+                }
+                VarKind::InOut => {
+                    let missing = given.get(&index).copied();
+                    args.push(missing.unwrap_or_else(|| self.constant(Ty::Ptr, 0)));
+                    args.extend(capacities.get(&index));
+                }
+                VarKind::Output => {
+                    let room = self.room_for(var.ty);
+                    output_rooms.insert(index, room);
+                    args.push(self.compute(Ty::Ptr, Op::FrameAddr(room)));
+                }
+                _ => {}
+            }
+        }
+        let func = self.lowerer.function(call.pou);
+        let op = Op::Call { func, args };
+        let result = match (has_result, scalar) {
+            (true, Some(scalar)) => self.compute(scalar, op),
+            _ => {
+                self.emit(op);
+                match result_address {
+                    Some(address) => address,
+                    None => self.constant(Ty::I8, 0),
+                }
+            }
+        };
+        for (var, place) in &call.outputs {
+            let ty = model.pou(call.pou).vars[*var].ty;
+            let room = output_rooms.get(var).copied().unwrap_or(0);
+            let from = self.frame_place(room);
+            self.assign_from(place, from, ty);
+        }
+        result
+    }
+
+    /// What an input that the call leaves out starts with.
+    fn default_argument(&mut self, ty: TypeId, init: Option<&crate::hir::Init>) -> Value {
+        let bytes = self.lowerer.memory.initial_bytes(ty, init);
+        let offset = self.lowerer.constant(&bytes);
+        let base = self.compute(Ty::Ptr, Op::StateAddr(offset));
+        match self.scalar(ty) {
+            Some(scalar) => self.compute(scalar, Op::Load { ptr: base, offset: 0 }),
+            None => base,
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Sizes, offsets and initial bytes of all types.
+
+use crate::hir::{Init, Value};
+use crate::layout::Elementary;
+use crate::model::{Model, VarKind};
+use crate::types::{Type, TypeId, Types};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// The state of a program has at most 64 MiB.
+pub(crate) const MAX_STATE: u64 = 64 << 20;
+
+/// Offsets of the fields of a structure or the variables of a POU.
+#[derive(Debug)]
+pub(crate) struct Shape {
+    /// `None`: not stored in the instance.
+    pub(crate) offsets: Vec<Option<u32>>,
+    pub(crate) bytes: u64,
+    align: u64,
+}
+
+/// Answers questions on memory; everything is computed once.
+pub(crate) struct Memory<'m, 'a> {
+    pub(crate) model: &'m Model<'a>,
+    structs: RefCell<HashMap<usize, Rc<Shape>>>,
+    pous: RefCell<HashMap<usize, Rc<Shape>>>,
+    defaults: RefCell<HashMap<TypeId, Rc<[u8]>>>,
+}
+
+impl<'m, 'a> Memory<'m, 'a> {
+    pub(crate) fn new(model: &'m Model<'a>) -> Self {
+        Self { model, structs: RefCell::default(), pous: RefCell::default(), defaults: RefCell::default() }
+    }
+
+    /// Bytes and alignment. Saturates far above what is legal.
+    pub(crate) fn size(&self, ty: TypeId) -> (u64, u64) {
+        let types = &self.model.types;
+        if let Some(e) = types.storage(ty) {
+            return (u64::from(e.size()), u64::from(e.size()));
+        }
+        match types.get(ty) {
+            Type::Text { wide: false, capacity } => ((2 + u64::from(*capacity)).next_multiple_of(2), 2),
+            Type::Text { wide: true, capacity } => (2 + 2 * u64::from(*capacity), 2),
+            Type::Array { element, dimensions, .. } => {
+                let (size, align) = self.size(*element);
+                (size.saturating_mul(Types::count(dimensions)), align)
+            }
+            Type::Struct(index) => {
+                let shape = self.structure(*index);
+                (shape.bytes, shape.align)
+            }
+            Type::Instance(pou) => {
+                let shape = self.pou(*pou);
+                (shape.bytes, shape.align)
+            }
+            _ => (0, 1),
+        }
+    }
+
+    /// Bytes of a type that is known to fit the state block.
+    pub(crate) fn bytes(&self, ty: TypeId) -> u32 {
+        u32::try_from(self.size(ty).0).unwrap_or(u32::MAX)
+    }
+
+    pub(crate) fn structure(&self, index: usize) -> Rc<Shape> {
+        if let Some(shape) = self.structs.borrow().get(&index) {
+            return Rc::clone(shape);
+        }
+        let fields = &self.model.types.structs[index].fields;
+        let shape = Rc::new(shape(fields.iter().map(|field| Some(self.size(field.ty)))));
+        self.structs.borrow_mut().insert(index, Rc::clone(&shape));
+        shape
+    }
+
+    pub(crate) fn pou(&self, pou: usize) -> Rc<Shape> {
+        if let Some(shape) = self.pous.borrow().get(&pou) {
+            return Rc::clone(shape);
+        }
+        let vars = &self.model.pous[pou].vars;
+        let sizes = vars.iter().enumerate().map(|(index, var)| {
+            self.model.is_stored(pou, index).then(|| match var.kind {
+                // The address of the caller's variable, and the capacity of a string.
+                VarKind::InOut if self.is_text(var.ty) => (16, 8),
+                VarKind::InOut => (8, 8),
+                _ => self.size(var.ty),
+            })
+        });
+        let shape = Rc::new(shape(sizes));
+        self.pous.borrow_mut().insert(pou, Rc::clone(&shape));
+        shape
+    }
+
+    pub(crate) fn is_text(&self, ty: TypeId) -> bool {
+        matches!(self.model.types.get(ty), Type::Text { .. })
+    }
+
+    /// What a variable of the type holds when nothing else is said.
+    pub(crate) fn default_bytes(&self, ty: TypeId) -> Rc<[u8]> {
+        if let Some(bytes) = self.defaults.borrow().get(&ty) {
+            return Rc::clone(bytes);
+        }
+        let mut bytes = vec![0; self.bytes(ty) as usize];
+        if let Some(init) = self.model.type_default(ty) {
+            self.apply(ty, &init, &mut bytes);
+        }
+        match self.model.types.get(ty) {
+            Type::Array { element, element_init, .. } => {
+                let mut one = self.default_bytes(*element).to_vec();
+                if let Some(index) = element_init {
+                    self.apply(*element, &self.model.inits[*index], &mut one);
+                }
+                if one.iter().any(|b| *b != 0) {
+                    for slot in bytes.chunks_exact_mut(one.len()) {
+                        slot.copy_from_slice(&one);
+                    }
+                }
+            }
+            Type::Struct(index) => {
+                let shape = self.structure(*index);
+                for (field, def) in self.model.types.structs[*index].fields.iter().enumerate() {
+                    let init = self.model.field_inits.get(&(*index, field));
+                    self.member(def.ty, init, shape.offsets[field], &mut bytes);
+                }
+            }
+            Type::Instance(pou) => {
+                let shape = self.pou(*pou);
+                for (index, var) in self.model.pous[*pou].vars.iter().enumerate() {
+                    if var.kind != VarKind::InOut {
+                        self.member(var.ty, var.initial.as_ref(), shape.offsets[index], &mut bytes);
+                    }
+                }
+            }
+            _ => {}
+        }
+        let bytes: Rc<[u8]> = bytes.into();
+        self.defaults.borrow_mut().insert(ty, Rc::clone(&bytes));
+        bytes
+    }
+
+    fn member(&self, ty: TypeId, init: Option<&Init>, offset: Option<u32>, bytes: &mut [u8]) {
+        let Some(offset) = offset else { return };
+        let value = self.initial_bytes(ty, init);
+        let offset = offset as usize;
+        bytes[offset..offset + value.len()].copy_from_slice(&value);
+    }
+
+    /// The bytes of a variable with an initial value of its own.
+    pub(crate) fn initial_bytes(&self, ty: TypeId, init: Option<&Init>) -> Vec<u8> {
+        let mut bytes = self.default_bytes(ty).to_vec();
+        if let Some(init) = init {
+            self.apply(ty, init, &mut bytes);
+        }
+        bytes
+    }
+
+    fn apply(&self, ty: TypeId, init: &Init, bytes: &mut [u8]) {
+        let types = &self.model.types;
+        match (init, types.get(ty)) {
+            (Init::Value(Value::Text(units)), Type::Text { wide, capacity }) => {
+                write_text(units, *wide, *capacity, bytes);
+            }
+            (Init::Value(value), _) => {
+                if let Some(e) = types.storage(ty) {
+                    write_scalar(value, e, bytes);
+                }
+            }
+            (Init::Elements(runs), Type::Array { element, .. }) => {
+                let size = self.bytes(*element) as usize;
+                let mut at = 0usize;
+                for (count, init) in runs {
+                    if *count == 0 {
+                        continue;
+                    }
+                    let length = size * *count as usize;
+                    let slots = &mut bytes[at..at + length];
+                    let (first, rest) = slots.split_at_mut(size);
+                    self.apply(*element, init, first);
+                    for slot in rest.chunks_exact_mut(size.max(1)) {
+                        slot.copy_from_slice(first);
+                    }
+                    at += length;
+                }
+            }
+            (Init::Members(members), Type::Struct(index)) => {
+                let shape = self.structure(*index);
+                for (field, init) in members {
+                    let ty = types.structs[*index].fields[*field].ty;
+                    self.apply_member(ty, init, shape.offsets[*field], bytes);
+                }
+            }
+            (Init::Members(members), Type::Instance(pou)) => {
+                let shape = self.pou(*pou);
+                for (var, init) in members {
+                    let ty = self.model.pous[*pou].vars[*var].ty;
+                    self.apply_member(ty, init, shape.offsets[*var], bytes);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_member(&self, ty: TypeId, init: &Init, offset: Option<u32>, bytes: &mut [u8]) {
+        if let Some(offset) = offset {
+            let offset = offset as usize;
+            let size = self.bytes(ty) as usize;
+            self.apply(ty, init, &mut bytes[offset..offset + size]);
+        }
+    }
+}
+
+fn shape(sizes: impl Iterator<Item = Option<(u64, u64)>>) -> Shape {
+    let mut offset = 0u64;
+    let mut largest = 1u64;
+    let mut offsets = Vec::new();
+    for size in sizes {
+        let Some((bytes, align)) = size else {
+            offsets.push(None);
+            continue;
+        };
+        largest = largest.max(align);
+        offset = offset.next_multiple_of(align);
+        offsets.push(Some(u32::try_from(offset).unwrap_or(u32::MAX)));
+        offset = offset.saturating_add(bytes).min(1 << 40);
+    }
+    Shape { offsets, bytes: offset.next_multiple_of(largest), align: largest }
+}
+
+fn write_scalar(value: &Value, e: Elementary, bytes: &mut [u8]) {
+    let size = e.size() as usize;
+    let raw = match (value, e) {
+        (Value::Real(v), Elementary::Real) => u64::from((*v as f32).to_bits()),
+        (Value::Real(v), _) => v.to_bits(),
+        (Value::Int(v), _) => *v as u64,
+        (Value::Text(_), _) => return,
+    };
+    bytes[..size].copy_from_slice(&raw.to_le_bytes()[..size]);
+}
+
+/// Writes a string: its length in units, then the units; cut at the capacity.
+pub(crate) fn write_text(units: &[u16], wide: bool, capacity: u16, bytes: &mut [u8]) {
+    let length = units.len().min(usize::from(capacity));
+    bytes[..2].copy_from_slice(&(length as u16).to_le_bytes());
+    for (i, unit) in units[..length].iter().enumerate() {
+        if wide {
+            bytes[2 + 2 * i..4 + 2 * i].copy_from_slice(&unit.to_le_bytes());
+        } else {
+            bytes[2 + i] = *unit as u8;
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! Everything that the sources declare: names to types, variables and program organisation units (POUs).
+
+mod initial;
+mod interface;
+mod resolve;
+
+pub(crate) use resolve::elementary_name;
+
+use crate::Options;
+use crate::ast::{self, Address, Configuration, Decl, Edge, Name, PouKind, VarSection};
+use crate::diagnostic::{Code, Sink};
+use crate::hir::{self, Init, Value};
+use crate::layout::Elementary;
+use crate::span::Span;
+use crate::suggest;
+use crate::types::{TypeId, Types};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// How deep types and constants may refer to one another.
+const MAX_REFERENCES: u32 = 256;
+
+/// What a variable is to its POU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum VarKind {
+    Local,
+    Input,
+    Output,
+    InOut,
+    Temp,
+    /// The result of a function.
+    Result,
+    /// Another name of a global: index into [`Model::globals`].
+    External(usize),
+    Global,
+}
+
+/// State of the value of a CONSTANT.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum ConstantState {
+    #[default]
+    Open,
+    Running,
+    Done(Option<Value>),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Var<'a> {
+    pub(crate) name: Name,
+    pub(crate) ty: TypeId,
+    pub(crate) kind: VarKind,
+    pub(crate) constant: bool,
+    pub(crate) retain: bool,
+    pub(crate) persistent: bool,
+    /// Made by the compiler.
+    pub(crate) hidden: bool,
+    pub(crate) edge: Option<Edge>,
+    pub(crate) address: Option<(Address, Span)>,
+    /// As written at the variable.
+    pub(crate) init: Option<&'a ast::Expr>,
+    /// Brought by the name of its type: index into [`Model::inits`].
+    pub(crate) default: Option<usize>,
+    /// What both come to, set when all types are known.
+    pub(crate) initial: Option<Init>,
+    pub(crate) value: ConstantState,
+    /// Of a global in a named list.
+    pub(crate) list: Option<Name>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Pou<'a> {
+    pub(crate) kind: PouKind,
+    pub(crate) name: Name,
+    pub(crate) decl: &'a ast::Pou,
+    /// Part of the standard library.
+    pub(crate) standard: bool,
+    /// What the placeholder types of a standard template stand for.
+    pub(crate) substitute: Option<Elementary>,
+    pub(crate) vars: Vec<Var<'a>>,
+    pub(crate) scope: HashMap<Rc<str>, usize>,
+    /// Of a function.
+    pub(crate) result: Option<TypeId>,
+    pub(crate) result_var: Option<usize>,
+    /// Input with edge detection, its memory, its pulse.
+    pub(crate) edges: Vec<(usize, usize, usize)>,
+    pub(crate) body: Vec<hir::Stmt>,
+    /// POUs that the body calls or holds, with the place.
+    pub(crate) uses: Vec<(usize, Span)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Item {
+    Type,
+    Pou(usize),
+    Global(usize),
+    List,
+}
+
+#[derive(Debug)]
+enum TypeState {
+    Open,
+    Running,
+    Done(Resolved),
+}
+
+/// A type with the initial value that its name brings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resolved {
+    pub(crate) ty: TypeId,
+    pub(crate) init: Option<usize>,
+}
+
+#[derive(Debug)]
+struct TypeEntry<'a> {
+    decl: &'a ast::TypeDecl,
+    state: TypeState,
+}
+
+/// Who has an enumeration value of some name.
+#[derive(Clone, Debug)]
+enum EnumOwner {
+    Named(Rc<str>),
+    Anonymous(TypeId),
+}
+
+pub(crate) struct Model<'a> {
+    /// Source texts by unit.
+    pub(crate) texts: Vec<&'a str>,
+    pub(crate) options: &'a Options,
+    pub(crate) sink: &'a mut Sink,
+    pub(crate) types: Types<'a>,
+    pub(crate) pous: Vec<Pou<'a>>,
+    pub(crate) globals: Vec<Var<'a>>,
+    pub(crate) names: HashMap<Rc<str>, (Item, Span)>,
+    pub(crate) lists: HashMap<Rc<str>, HashMap<Rc<str>, usize>>,
+    pub(crate) inits: Vec<Init>,
+    pub(crate) configurations: Vec<&'a Configuration>,
+    /// Initial values of structure fields, by structure and field.
+    pub(crate) field_inits: HashMap<(usize, usize), Init>,
+    /// One past the highest byte of I, Q, M that is addressed directly.
+    pub(crate) image_high: [u32; 3],
+    type_entries: HashMap<Rc<str>, TypeEntry<'a>>,
+    enum_values: HashMap<Rc<str>, Vec<EnumOwner>>,
+    /// Declarations of the standard library, by name, with what their placeholders become.
+    standard: HashMap<Rc<str>, (&'a ast::Pou, Option<Elementary>)>,
+    /// Interfaces that are still to be resolved.
+    open_interfaces: Vec<usize>,
+    depth: u32,
+}
+
+impl<'a> Model<'a> {
+    /// Collects all declarations, then resolves types and interfaces.
+    pub(crate) fn new(
+        units: &'a [Vec<Decl>],
+        texts: Vec<&'a str>,
+        standard: HashMap<Rc<str>, (&'a ast::Pou, Option<Elementary>)>,
+        options: &'a Options,
+        sink: &'a mut Sink,
+    ) -> Self {
+        let mut model = Self {
+            texts,
+            options,
+            sink,
+            types: Types::new(),
+            pous: Vec::new(),
+            globals: Vec::new(),
+            names: HashMap::new(),
+            lists: HashMap::new(),
+            inits: Vec::new(),
+            configurations: Vec::new(),
+            field_inits: HashMap::new(),
+            image_high: [0; 3],
+            type_entries: HashMap::new(),
+            enum_values: HashMap::new(),
+            standard,
+            open_interfaces: Vec::new(),
+            depth: 0,
+        };
+        let mut sections = Vec::new();
+        for decl in units.iter().flatten() {
+            model.collect(decl, &mut sections);
+        }
+        model.resolve_all_types(units);
+        for (list, section) in sections {
+            model.global_section(list, section);
+        }
+        model.resolve_interfaces();
+        model
+    }
+
+    fn collect(&mut self, decl: &'a Decl, sections: &mut Vec<(Option<&'a Name>, &'a VarSection)>) {
+        match decl {
+            Decl::Pou(pou) => {
+                let index = self.pous.len();
+                if self.declare(&pou.name, Item::Pou(index)) {
+                    self.add_pou(pou, pou.name.clone(), None, false);
+                }
+            }
+            Decl::Type(decl) => {
+                if self.declare(&decl.name, Item::Type) {
+                    if let ast::TypeRefKind::Enum { values, .. } = &decl.ty.kind {
+                        for (value, _) in values {
+                            let owner = EnumOwner::Named(Rc::clone(&decl.name.key));
+                            self.enum_values.entry(Rc::clone(&value.key)).or_default().push(owner);
+                        }
+                    }
+                    let entry = TypeEntry { decl, state: TypeState::Open };
+                    self.type_entries.insert(Rc::clone(&decl.name.key), entry);
+                }
+            }
+            Decl::Globals { list, section } => sections.push((list.as_ref(), section)),
+            Decl::Configuration(configuration) => {
+                self.configurations.push(configuration);
+                sections.extend(configuration.globals.iter().map(|section| (None, section)));
+                for resource in &configuration.resources {
+                    sections.extend(resource.globals.iter().map(|section| (None, section)));
+                }
+            }
+        }
+    }
+
+    /// Enters a name into the scope that all units share.
+    fn declare(&mut self, name: &Name, item: Item) -> bool {
+        if let Some((_, first)) = self.names.get(&name.key) {
+            let first = *first;
+            self.sink
+                .report(Code::DuplicateName, name.span, format!("`{}` is declared twice", name.text))
+                .related(first, "first declared here");
+            return false;
+        }
+        self.names.insert(Rc::clone(&name.key), (item, name.span));
+        true
+    }
+
+    fn add_pou(
+        &mut self,
+        decl: &'a ast::Pou,
+        name: Name,
+        substitute: Option<Elementary>,
+        standard: bool,
+    ) -> usize {
+        let index = self.pous.len();
+        self.types.pou_names.push(Rc::clone(&name.text));
+        self.pous.push(Pou {
+            kind: decl.kind,
+            name,
+            decl,
+            standard,
+            substitute,
+            vars: Vec::new(),
+            scope: HashMap::new(),
+            result: None,
+            result_var: None,
+            edges: Vec::new(),
+            body: Vec::new(),
+            uses: Vec::new(),
+        });
+        self.open_interfaces.push(index);
+        index
+    }
+
+    /// The POU of that name; one of the standard library is brought in at its first use.
+    pub(crate) fn find_pou(&mut self, key: &Rc<str>) -> Option<usize> {
+        match self.names.get(key) {
+            Some((Item::Pou(index), _)) => return Some(*index),
+            Some(_) => return None,
+            None => {}
+        }
+        let (decl, substitute) = *self.standard.get(key)?;
+        let name = Name { text: Rc::clone(key), key: Rc::clone(key), span: decl.name.span };
+        let index = self.add_pou(decl, name, substitute, true);
+        self.names.insert(Rc::clone(key), (Item::Pou(index), decl.name.span));
+        Some(index)
+    }
+
+    pub(crate) fn item(&self, key: &str) -> Option<Item> {
+        self.names.get(key).map(|(item, _)| *item)
+    }
+
+    /// Reports an unknown name, with the nearest known one.
+    pub(crate) fn unknown_name(&mut self, name: &Name, scope: Option<usize>) {
+        let locals = scope.into_iter().flat_map(|pou| self.pous[pou].scope.keys());
+        let known = locals
+            .chain(self.names.keys())
+            .chain(self.enum_values.keys())
+            .filter(|key| !key.starts_with("__"))
+            .map(AsRef::as_ref);
+        let nearest = suggest::nearest(&name.text, known).map(str::to_owned);
+        let finding =
+            self.sink.report(Code::UnknownName, name.span, format!("`{}` is not declared", name.text));
+        if let Some(nearest) = nearest {
+            let spelled = scope
+                .and_then(|pou| {
+                    self.pous[pou].scope.get(nearest.as_str()).map(|v| &self.pous[pou].vars[*v].name)
+                })
+                .map_or(nearest.clone(), |name| name.text.to_string());
+            finding.help(format!("did you mean `{spelled}`?"));
+        }
+    }
+
+    /// All types in which a bare enumeration value of that name exists.
+    pub(crate) fn enums_with_value(&mut self, key: &str) -> Vec<TypeId> {
+        let owners = self.enum_values.get(key).cloned().unwrap_or_default();
+        let mut found = Vec::new();
+        for owner in owners {
+            let ty = match owner {
+                EnumOwner::Named(name) => self.named_type(&name).map(|resolved| resolved.ty),
+                EnumOwner::Anonymous(ty) => Some(ty),
+            };
+            found.extend(ty);
+        }
+        found
+    }
+
+    /// Counts a step from one declaration to another; `false` when the chain is too long.
+    pub(crate) fn enter(&mut self, span: Span) -> bool {
+        if self.depth >= MAX_REFERENCES {
+            let message = format!("declarations refer to one another more than {MAX_REFERENCES} levels deep");
+            self.sink.report(Code::TooDeep, span, message);
+            return false;
+        }
+        self.depth += 1;
+        true
+    }
+
+    pub(crate) fn leave(&mut self) {
+        self.depth -= 1;
+    }
+
+    /// The source text of a span, shortened for a message.
+    pub(crate) fn excerpt(&self, span: Span) -> &'a str {
+        let text =
+            self.texts.get(span.unit as usize).and_then(|t| t.get(span.start as usize..span.end as usize));
+        match text {
+            Some(text) if text.len() <= 40 && !text.contains('\n') => text,
+            _ => "…",
+        }
+    }
+
+    pub(crate) fn pou(&self, index: usize) -> &Pou<'a> {
+        &self.pous[index]
+    }
+}

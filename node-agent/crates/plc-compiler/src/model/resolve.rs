@@ -1,0 +1,315 @@
+//! Type names and type expressions to types.
+
+use super::{EnumOwner, Item, Model, Resolved, TypeState};
+use crate::ast::{self, Name, PouKind, TypeRef, TypeRefKind};
+use crate::check;
+use crate::diagnostic::Code;
+use crate::hir::{Init, Value};
+use crate::layout::Elementary;
+use crate::lex::literal;
+use crate::suggest;
+use crate::types::{self, EnumDef, Field, MAX_STRING, StructDef, Type, TypeId, Types};
+use std::rc::Rc;
+
+/// Length of a STRING without one.
+const DEFAULT_STRING: u16 = 254;
+
+/// The elementary type of a name, long and short spellings.
+pub(crate) fn elementary_name(key: &str) -> Option<Elementary> {
+    match key {
+        "TIME_OF_DAY" | "LTIME_OF_DAY" | "DATE_AND_TIME" | "LDATE_AND_TIME" => literal::temporal(key),
+        _ => Elementary::ALL.into_iter().find(|e| e.name() == key),
+    }
+}
+
+impl<'a> Model<'a> {
+    pub(super) fn resolve_all_types(&mut self, units: &'a [Vec<ast::Decl>]) {
+        for decl in units.iter().flatten() {
+            if let ast::Decl::Type(decl) = decl {
+                self.named_type(&decl.name.key);
+            }
+        }
+    }
+
+    fn poison() -> Resolved {
+        Resolved { ty: Types::POISON, init: None }
+    }
+
+    /// A declared type, resolved at its first use.
+    pub(super) fn named_type(&mut self, key: &Rc<str>) -> Option<Resolved> {
+        let entry = self.type_entries.get_mut(key)?;
+        match entry.state {
+            TypeState::Done(resolved) => return Some(resolved),
+            TypeState::Running => {
+                let span = entry.decl.name.span;
+                let message = format!("type `{}` contains itself", entry.decl.name.text);
+                self.sink.report(Code::RecursiveType, span, message);
+                return Some(Self::poison());
+            }
+            TypeState::Open => {}
+        }
+        entry.state = TypeState::Running;
+        let decl = entry.decl;
+        let mut resolved = if self.enter(decl.name.span) {
+            let resolved = self.resolve_type(&decl.ty, None, Some(&decl.name));
+            self.leave();
+            resolved
+        } else {
+            Self::poison()
+        };
+        if let Some(init) = &decl.init
+            && let Some(init) = check::initial_value(self, None, init, resolved.ty)
+        {
+            resolved.init = Some(self.inits.len());
+            self.inits.push(init);
+        }
+        if let Some(entry) = self.type_entries.get_mut(key) {
+            entry.state = TypeState::Done(resolved);
+        }
+        Some(resolved)
+    }
+
+    /// The type of a name, without messages. `scope` is the POU in which it is written.
+    pub(crate) fn find_type(&mut self, key: &Rc<str>, scope: Option<usize>) -> Option<Resolved> {
+        let plain = |ty| Some(Resolved { ty, init: None });
+        if let Some(e) = elementary_name(key) {
+            return plain(Types::elementary(e));
+        }
+        match key.as_ref() {
+            "STRING" | "WSTRING" => return plain(self.types.text(key.len() == 7, DEFAULT_STRING)),
+            "__TIME" | "__COUNT" => {
+                let substitute = scope.and_then(|pou| self.pous[pou].substitute)?;
+                return plain(Types::elementary(substitute));
+            }
+            _ => {}
+        }
+        if let Some(resolved) = self.named_type(key) {
+            return Some(resolved);
+        }
+        let pou = self.find_pou(key)?;
+        if self.pous[pou].kind == PouKind::Function {
+            return None;
+        }
+        plain(self.types.intern(Type::Instance(pou)))
+    }
+
+    pub(super) fn resolve_type(
+        &mut self,
+        ty: &'a TypeRef,
+        scope: Option<usize>,
+        name: Option<&Name>,
+    ) -> Resolved {
+        let plain = |ty| Resolved { ty, init: None };
+        match &ty.kind {
+            TypeRefKind::Error => Self::poison(),
+            TypeRefKind::Named(type_name) => match self.find_type(&type_name.key, scope) {
+                Some(resolved) => resolved,
+                None => {
+                    self.unknown_type(type_name);
+                    Self::poison()
+                }
+            },
+            TypeRefKind::String { wide, length } => {
+                let capacity = match length {
+                    None => Some(DEFAULT_STRING),
+                    Some(length) => self.string_capacity(length, scope),
+                };
+                plain(capacity.map_or(Types::POISON, |capacity| self.types.text(*wide, capacity)))
+            }
+            TypeRefKind::Array { dimensions, element } => self.array(dimensions, element, scope),
+            TypeRefKind::Subrange { base, low, high } => plain(self.subrange(base, low, high, scope)),
+            TypeRefKind::Enum { base, values } => plain(self.enumeration(base.as_ref(), values, scope, name)),
+            TypeRefKind::Struct(groups) => {
+                let mut fields: Vec<Field<'a>> = Vec::new();
+                for group in groups {
+                    let resolved = self.resolve_type(&group.ty, scope, None);
+                    for (field, at) in &group.names {
+                        if let Some((_, span)) = at {
+                            self.sink.report(
+                                Code::NotSupportedYet,
+                                *span,
+                                "an address inside a structure is not supported yet",
+                            );
+                        }
+                        if fields.iter().any(|f| f.name.key == field.key) {
+                            let message = format!("member `{}` is declared twice", field.text);
+                            self.sink.report(Code::DuplicateName, field.span, message);
+                            continue;
+                        }
+                        let (ty, default) = (resolved.ty, resolved.init);
+                        fields.push(Field { name: field.clone(), ty, default, init: group.init.as_ref() });
+                    }
+                }
+                let index = self.types.structs.len();
+                let name = name.map_or_else(|| "".into(), |n| Rc::clone(&n.text));
+                self.types.structs.push(StructDef { name, fields });
+                plain(self.types.intern(Type::Struct(index)))
+            }
+        }
+    }
+
+    fn unknown_type(&mut self, name: &Name) {
+        if let Some(item) = self.item(&name.key) {
+            let what = match item {
+                Item::Pou(pou) => self.pous[pou].kind.text(),
+                Item::Global(_) => "global variable",
+                Item::List | Item::Type => "namespace",
+            };
+            self.sink.report(Code::NotAType, name.span, format!("`{}` is a {what}, not a type", name.text));
+            return;
+        }
+        let elementary = Elementary::ALL.iter().map(|e| e.name());
+        let known = self.type_entries.keys().chain(self.names.keys()).chain(self.standard.keys());
+        let known = known.map(AsRef::as_ref).filter(|key: &&str| !key.starts_with("__"));
+        let nearest = suggest::nearest(&name.text, known.chain(elementary)).map(str::to_owned);
+        let finding =
+            self.sink.report(Code::UnknownType, name.span, format!("type `{}` is not declared", name.text));
+        if let Some(nearest) = nearest {
+            finding.help(format!("did you mean `{nearest}`?"));
+        }
+    }
+
+    fn string_capacity(&mut self, length: &'a ast::Expr, scope: Option<usize>) -> Option<u16> {
+        let value = check::constant_integer(self, scope, length)?;
+        if (1..=i128::from(MAX_STRING)).contains(&value) {
+            return Some(value as u16);
+        }
+        let message = format!("a string holds 1 to {MAX_STRING} characters, not {value}");
+        self.sink.report(Code::BadStringLength, length.span, message);
+        None
+    }
+
+    fn array(
+        &mut self,
+        dimensions: &'a [(ast::Expr, ast::Expr)],
+        element: &'a TypeRef,
+        scope: Option<usize>,
+    ) -> Resolved {
+        let element = self.resolve_type(element, scope, None);
+        let mut bounds = Vec::new();
+        for (low, high) in dimensions {
+            let span = low.span.to(high.span);
+            let values =
+                (check::constant_integer(self, scope, low), check::constant_integer(self, scope, high));
+            let (Some(low), Some(high)) = values else { return Self::poison() };
+            let fits = |v: i128| i64::try_from(v).ok();
+            match (fits(low), fits(high)) {
+                (Some(low), Some(high)) if low <= high => bounds.push((low, high)),
+                _ => {
+                    let message =
+                        format!("array bounds {low}..{high}: the lower bound must not exceed the upper");
+                    self.sink.report(Code::BadArrayBounds, span, message);
+                    return Self::poison();
+                }
+            }
+        }
+        if element.ty == Types::POISON {
+            return Self::poison();
+        }
+        // Far above any state block: keeps later sums of sizes inside u64.
+        if Types::count(&bounds) > 1 << 32 {
+            let span = dimensions[0].0.span;
+            self.sink.report(Code::StateTooLarge, span, "the array has more than 4294967296 elements");
+            return Self::poison();
+        }
+        let dimensions = bounds.into();
+        let (element, element_init) = (element.ty, element.init);
+        Resolved { ty: self.types.intern(Type::Array { element, dimensions, element_init }), init: None }
+    }
+
+    fn subrange(
+        &mut self,
+        base: &'a Name,
+        low: &'a ast::Expr,
+        high: &'a ast::Expr,
+        scope: Option<usize>,
+    ) -> TypeId {
+        let Some(e) = elementary_name(&base.key).filter(|e| types::is_integer(*e)) else {
+            let message = format!("a subrange needs an integer type, not {}", base.text);
+            self.sink.report(Code::BadSubrange, base.span, message);
+            return Types::POISON;
+        };
+        let values = (check::constant_integer(self, scope, low), check::constant_integer(self, scope, high));
+        let (Some(lowest), Some(highest)) = values else { return Types::POISON };
+        let (least, most) = types::range(e);
+        let most = most.min(i128::from(i64::MAX));
+        if lowest > highest || lowest < least || highest > most {
+            let message = format!("{lowest}..{highest} is no range of {}", e.name());
+            self.sink.report(Code::BadSubrange, low.span.to(high.span), message);
+            return Types::POISON;
+        }
+        self.types.intern(Type::Subrange { base: e, low: lowest as i64, high: highest as i64 })
+    }
+
+    fn enumeration(
+        &mut self,
+        base: Option<&'a Name>,
+        values: &'a [(Name, Option<ast::Expr>)],
+        scope: Option<usize>,
+        name: Option<&Name>,
+    ) -> TypeId {
+        let storage = match base {
+            None => Elementary::Int,
+            Some(base) => match elementary_name(&base.key) {
+                Some(e) if types::is_integer(e) || types::is_bits(e) && e != Elementary::Bool => e,
+                _ => {
+                    let message =
+                        format!("an enumeration is stored in an integer or bit string, not {}", base.text);
+                    self.sink.report(Code::NotAType, base.span, message);
+                    Elementary::Int
+                }
+            },
+        };
+        let (least, most) = types::range(storage);
+        let mut next = 0i128;
+        let mut known: Vec<(Name, i128)> = Vec::new();
+        for (value_name, value) in values {
+            if let Some(value) = value
+                && let Some(value) = check::constant_integer(self, scope, value)
+            {
+                next = value;
+            }
+            if known.iter().any(|(other, _)| other.key == value_name.key) {
+                let message = format!("value `{}` is declared twice", value_name.text);
+                self.sink.report(Code::DuplicateName, value_name.span, message);
+            } else if let Some((other, _)) = known.iter().find(|(_, v)| *v == next) {
+                let message =
+                    format!("`{}` and `{}` both have the value {next}", other.text, value_name.text);
+                self.sink.report(Code::EnumValueRepeated, value_name.span, message);
+            } else if next < least || next > most.min(i128::from(i64::MAX)) {
+                let message = format!("{next} does not fit {}", storage.name());
+                self.sink.report(Code::LiteralOutOfRange, value_name.span, message);
+            } else {
+                known.push((value_name.clone(), next));
+            }
+            next += 1;
+        }
+        let index = self.types.enums.len();
+        let type_name = name.map_or_else(|| "".into(), |n| Rc::clone(&n.text));
+        let keys: Vec<Rc<str>> = known.iter().map(|(n, _)| Rc::clone(&n.key)).collect();
+        self.types.enums.push(EnumDef {
+            name: type_name,
+            base: storage,
+            open: base.is_some(),
+            values: known,
+        });
+        let ty = self.types.intern(Type::Enum(index));
+        if name.is_none() {
+            for key in keys {
+                self.enum_values.entry(key).or_default().push(EnumOwner::Anonymous(ty));
+            }
+        }
+        ty
+    }
+
+    /// The value that a variable of the type starts with when nothing is said: first enumeration value, lower
+    /// limit of a subrange, else zero.
+    pub(crate) fn type_default(&self, ty: TypeId) -> Option<Init> {
+        let value = match self.types.get(ty) {
+            Type::Enum(index) => self.types.enums[*index].values.first().map_or(0, |(_, v)| *v),
+            Type::Subrange { low, .. } => i128::from(*low),
+            _ => return None,
+        };
+        (value != 0).then_some(Init::Value(Value::Int(value)))
+    }
+}

@@ -1,0 +1,273 @@
+//! Tokens to syntax tree. Recursive descent for declarations and statements, Pratt for expressions.
+//!
+//! Never fails: what does not fit is reported once and skipped up to a `;`, an END_ keyword or the start of a
+//! declaration. Every loop takes at least one token, and nesting is bounded.
+
+mod config;
+mod expression;
+mod pou;
+mod statement;
+mod types;
+
+use crate::ast::{Address, AddressAt, Area, Decl, Name};
+use crate::diagnostic::{Code, Sink};
+use crate::lex::{self, Keyword, Kind, Token};
+use crate::span::Span;
+
+/// Blocks, parentheses and types in one another.
+const MAX_NESTING: u32 = 256;
+/// Longest path through an expression tree.
+const MAX_HEIGHT: u16 = 1000;
+
+/// Declarations of one source unit.
+pub(crate) fn parse(text: &str, unit: u32, sink: &mut Sink) -> Vec<Decl> {
+    let tokens = lex::tokens(text, unit, sink);
+    let mut parser = Parser { text, tokens, at: 0, nesting: 0, loops: 0, standard: false, sink };
+    parser.unit()
+}
+
+/// As [`parse`], for the standard library: names beginning with `__` are legal.
+pub(crate) fn parse_standard(text: &str, unit: u32, sink: &mut Sink) -> Vec<Decl> {
+    let tokens = lex::tokens(text, unit, sink);
+    let mut parser = Parser { text, tokens, at: 0, nesting: 0, loops: 0, standard: true, sink };
+    parser.unit()
+}
+
+/// Reads an address such as `%IX0.0`.
+pub(crate) fn address(text: &str) -> Option<Address> {
+    let rest = text.strip_prefix('%')?;
+    let mut chars = rest.chars();
+    let area = match chars.next()?.to_ascii_uppercase() {
+        'I' => Area::Input,
+        'Q' => Area::Output,
+        'M' => Area::Memory,
+        _ => return None,
+    };
+    let after_area = chars.as_str();
+    let (bits, number) = match chars.next()?.to_ascii_uppercase() {
+        'X' => (1, chars.as_str()),
+        'B' => (8, chars.as_str()),
+        'W' => (16, chars.as_str()),
+        'D' => (32, chars.as_str()),
+        'L' => (64, chars.as_str()),
+        _ => (1, after_area),
+    };
+    if number == "*" {
+        return Some(Address { area, at: None });
+    }
+    let at = match (bits, number.split_once('.')) {
+        (1, Some((byte, bit))) => {
+            let bit: u8 = bit.parse().ok()?;
+            (bit < 8).then_some(AddressAt { byte: byte.parse().ok()?, bit, bits })?
+        }
+        (1, None) => {
+            let n: u32 = number.parse().ok()?;
+            AddressAt { byte: n / 8, bit: (n % 8) as u8, bits }
+        }
+        (_, None) => AddressAt { byte: number.parse::<u32>().ok()?.checked_mul(bits / 8)?, bit: 0, bits },
+        _ => return None,
+    };
+    // Larger than any state block: refused here so that sums of offsets cannot overflow.
+    (at.byte < 1 << 26).then_some(Address { area, at: Some(at) })
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    tokens: Vec<Token>,
+    at: usize,
+    nesting: u32,
+    /// Loops around the current statement.
+    loops: u32,
+    standard: bool,
+    sink: &'a mut Sink,
+}
+
+impl<'a> Parser<'a> {
+    fn unit(&mut self) -> Vec<Decl> {
+        let mut decls = Vec::new();
+        while self.kind() != Kind::End && !self.sink.is_full() {
+            let before = self.at;
+            self.declaration(&mut decls);
+            if self.at == before {
+                self.error_expected("a declaration (PROGRAM, FUNCTION, FUNCTION_BLOCK, TYPE, VAR_GLOBAL, …)");
+                self.bump();
+                self.skip_to(|kind| matches!(kind, Kind::Keyword(k) if starts_declaration(k)));
+            }
+        }
+        decls
+    }
+
+    fn kind(&self) -> Kind {
+        self.tokens[self.at].kind
+    }
+
+    fn peek(&self, ahead: usize) -> Kind {
+        self.tokens.get(self.at + ahead).map_or(Kind::End, |t| t.kind)
+    }
+
+    fn span(&self) -> Span {
+        self.tokens[self.at].span
+    }
+
+    /// Of the token before the current one.
+    fn last_span(&self) -> Span {
+        self.tokens[self.at.saturating_sub(1)].span
+    }
+
+    fn slice(&self, span: Span) -> &'a str {
+        self.text.get(span.start as usize..span.end as usize).unwrap_or("")
+    }
+
+    fn token_text(&self) -> &'a str {
+        self.slice(self.span())
+    }
+
+    fn bump(&mut self) -> Token {
+        let token = self.tokens[self.at];
+        if token.kind != Kind::End {
+            self.at += 1;
+        }
+        token
+    }
+
+    fn eat(&mut self, kind: Kind) -> bool {
+        let found = self.kind() == kind;
+        if found {
+            self.bump();
+        }
+        found
+    }
+
+    fn at_keyword(&self, keyword: Keyword) -> bool {
+        self.kind() == Kind::Keyword(keyword)
+    }
+
+    fn eat_keyword(&mut self, keyword: Keyword) -> bool {
+        self.eat(Kind::Keyword(keyword))
+    }
+
+    /// A word that is a keyword in this place only.
+    fn at_word(&self, word: &str) -> bool {
+        matches!(self.kind(), Kind::Ident) && self.token_text().eq_ignore_ascii_case(word)
+    }
+
+    fn eat_word(&mut self, word: &str) -> bool {
+        let found = self.at_word(word);
+        if found {
+            self.bump();
+        }
+        found
+    }
+
+    fn expect(&mut self, kind: Kind, what: &str) -> bool {
+        if self.eat(kind) {
+            return true;
+        }
+        self.error_expected(what);
+        false
+    }
+
+    fn expect_keyword(&mut self, keyword: Keyword) -> bool {
+        self.expect(Kind::Keyword(keyword), keyword.text())
+    }
+
+    fn error_expected(&mut self, what: &str) {
+        let found = self.found();
+        // A missing thing is best shown where it should stand: after the token before.
+        let span = if self.kind() == Kind::End { self.last_span().after() } else { self.span() };
+        self.sink.report(Code::Expected, span, format!("expected {what}, found {found}"));
+    }
+
+    fn found(&self) -> String {
+        match self.kind() {
+            Kind::End => "the end of the file".to_owned(),
+            _ => {
+                let shown: String = self.token_text().chars().take(40).collect();
+                format!("`{shown}`")
+            }
+        }
+    }
+
+    /// The `;` after a declaration or statement.
+    fn semicolon(&mut self, after: &str) {
+        if self.eat(Kind::Semicolon) {
+            return;
+        }
+        let span = self.last_span().after();
+        let found = self.found();
+        self.sink.report(Code::MissingSemicolon, span, format!("expected `;` after {after}, found {found}"));
+        // On the next line a new statement begins; on this one the rest belongs to the broken one.
+        let between = self.text.get(span.start as usize..self.span().start as usize).unwrap_or("");
+        if !between.contains('\n') {
+            self.skip_to(|kind| matches!(kind, Kind::Semicolon | Kind::Keyword(_)));
+            self.eat(Kind::Semicolon);
+        }
+    }
+
+    fn skip_to(&mut self, stop: impl Fn(Kind) -> bool) {
+        while self.kind() != Kind::End && !stop(self.kind()) {
+            self.bump();
+        }
+    }
+
+    /// A name that is being declared or used.
+    fn name(&mut self, what: &str) -> Option<Name> {
+        match self.kind() {
+            Kind::Ident => {}
+            Kind::Keyword(k) if k.is_contextual() => {}
+            _ => {
+                self.error_expected(what);
+                return None;
+            }
+        }
+        let span = self.bump().span;
+        let text = self.slice(span);
+        if text.starts_with("__") && !self.standard {
+            let message = format!("`{text}`: names beginning with `__` are reserved for the compiler");
+            self.sink.report(Code::ReservedName, span, message);
+        }
+        Some(Name::new(text, span))
+    }
+
+    fn at_name(&self) -> bool {
+        match self.kind() {
+            Kind::Ident => true,
+            Kind::Keyword(k) => k.is_contextual(),
+            _ => false,
+        }
+    }
+
+    /// Runs `inside` one level deeper, or reports that it is too deep and gives `None`.
+    fn nested<T>(&mut self, inside: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        if self.nesting >= MAX_NESTING {
+            let message = format!("nested more than {MAX_NESTING} levels deep");
+            self.sink.report(Code::TooDeep, self.span(), message);
+            self.skip_to(|kind| matches!(kind, Kind::Semicolon | Kind::Keyword(_)));
+            return None;
+        }
+        self.nesting += 1;
+        let result = inside(self);
+        self.nesting -= 1;
+        Some(result)
+    }
+
+    fn not_supported(&mut self, span: Span, what: &str) {
+        self.sink.report(Code::NotSupportedYet, span, format!("{what} is not supported yet"));
+    }
+}
+
+/// Keywords at which a new declaration of the file begins: recovery stops there.
+fn starts_declaration(keyword: Keyword) -> bool {
+    matches!(
+        keyword,
+        Keyword::Program
+            | Keyword::Function
+            | Keyword::FunctionBlock
+            | Keyword::Type
+            | Keyword::Configuration
+            | Keyword::Namespace
+            | Keyword::Class
+            | Keyword::Interface
+            | Keyword::VarGlobal
+    )
+}

@@ -1,0 +1,319 @@
+//! Statements.
+
+use super::Parser;
+use crate::ast::{CaseArm, Expr, ExprKind, Stmt, StmtKind};
+use crate::diagnostic::Code;
+use crate::lex::{Keyword, Kind};
+use crate::span::Span;
+
+/// Keywords that end a list of statements, whoever opened it.
+fn ends_statements(kind: Kind) -> bool {
+    match kind {
+        Kind::End => true,
+        Kind::Keyword(keyword) => {
+            let word = keyword.text();
+            word.starts_with("END_")
+                || matches!(keyword, Keyword::Else | Keyword::Elsif | Keyword::Until)
+                || super::starts_declaration(keyword)
+        }
+        _ => false,
+    }
+}
+
+impl Parser<'_> {
+    /// Statements up to a keyword that ends them.
+    pub(super) fn statements(&mut self) -> Vec<Stmt> {
+        let mut list = Vec::new();
+        while !ends_statements(self.kind()) && !self.sink.is_full() {
+            let before = self.at;
+            self.opt_statement(&mut list);
+            if self.at == before {
+                self.error_expected("a statement");
+                self.bump();
+                self.recover();
+            }
+        }
+        list
+    }
+
+    /// Skips to the next place where a statement can begin.
+    fn recover(&mut self) {
+        self.skip_to(|kind| matches!(kind, Kind::Semicolon | Kind::Keyword(_)));
+        self.eat(Kind::Semicolon);
+    }
+
+    fn opt_statement(&mut self, list: &mut Vec<Stmt>) {
+        let start = self.span();
+        let kind = match self.kind() {
+            Kind::Semicolon => {
+                self.bump();
+                return;
+            }
+            Kind::Keyword(keyword) if !keyword.is_contextual() => {
+                match self.keyword_statement(keyword, start) {
+                    Some(kind) => kind,
+                    None => return,
+                }
+            }
+            Kind::Ident | Kind::Keyword(_) | Kind::Address => match self.assignment_or_call() {
+                Some(kind) => kind,
+                None => return,
+            },
+            _ => return,
+        };
+        list.push(Stmt { kind, span: start.to(self.last_span()) });
+    }
+
+    fn keyword_statement(&mut self, keyword: Keyword, start: Span) -> Option<StmtKind> {
+        Some(match keyword {
+            Keyword::If => self.nested(Self::if_statement)?,
+            Keyword::Case => self.nested(Self::case_statement)?,
+            Keyword::For => self.nested(Self::for_statement)?,
+            Keyword::While => self.nested(Self::while_statement)?,
+            Keyword::Repeat => self.nested(Self::repeat_statement)?,
+            Keyword::Exit | Keyword::Continue => {
+                self.bump();
+                if self.loops == 0 {
+                    self.sink.report(
+                        Code::ExitOutsideLoop,
+                        start,
+                        format!("{} outside a loop", keyword.text()),
+                    );
+                }
+                self.semicolon(keyword.text());
+                if keyword == Keyword::Exit { StmtKind::Exit } else { StmtKind::Continue }
+            }
+            Keyword::Return => {
+                self.bump();
+                self.semicolon("RETURN");
+                StmtKind::Return
+            }
+            Keyword::This | Keyword::Super => {
+                self.not_supported(start, keyword.text());
+                self.bump();
+                self.recover();
+                return None;
+            }
+            _ => return None,
+        })
+    }
+
+    fn assignment_or_call(&mut self) -> Option<StmtKind> {
+        let target = self.postfix();
+        match self.kind() {
+            Kind::Assign => {
+                self.bump();
+                let value = self.expression();
+                if self.kind() == Kind::Assign {
+                    let span = self.span();
+                    self.sink.report(
+                        Code::OutsideDialect,
+                        span,
+                        "several `:=` in one statement are an extension of the Codesys dialect",
+                    );
+                    self.recover();
+                } else {
+                    self.end_of_simple(&value, "the assignment");
+                }
+                Some(StmtKind::Assign { target, value })
+            }
+            Kind::Equal => {
+                let span = self.bump().span;
+                self.sink
+                    .report(Code::EqualsAsAssignment, span, "`=` compares, it does not assign")
+                    .help("write `:=`");
+                let value = self.expression();
+                self.semicolon("the assignment");
+                Some(StmtKind::Assign { target, value })
+            }
+            Kind::TryAssign => {
+                let span = self.bump().span;
+                self.not_supported(span, "the assignment attempt `?=`");
+                self.recover();
+                None
+            }
+            _ if matches!(target.kind, ExprKind::Call(..)) => {
+                self.semicolon("the call");
+                Some(StmtKind::Call(target))
+            }
+            _ => {
+                if !matches!(target.kind, ExprKind::Error) {
+                    self.error_expected("`:=` or `(`");
+                }
+                if !ends_statements(self.kind()) {
+                    self.recover();
+                }
+                None
+            }
+        }
+    }
+
+    fn end_of_simple(&mut self, value: &Expr, after: &str) {
+        if matches!(value.kind, ExprKind::Error) && self.kind() != Kind::Semicolon {
+            self.recover();
+        } else {
+            self.semicolon(after);
+        }
+    }
+
+    fn end(&mut self, keyword: Keyword, opened: Span, opener: &str) {
+        if !self.eat_keyword(keyword) {
+            let found = self.found();
+            let span = if self.kind() == Kind::End { self.last_span() } else { self.span() };
+            self.sink
+                .report(Code::MissingEnd, span, format!("expected {}, found {found}", keyword.text()))
+                .related(opened, format!("{opener} begins here"));
+            return;
+        }
+        if !self.eat(Kind::Semicolon) {
+            let span = self.last_span();
+            let message = format!("missing `;` after {}", keyword.text());
+            self.sink.report(Code::MissingSemicolonAfterEnd, span, message);
+        }
+    }
+
+    fn if_statement(&mut self) -> StmtKind {
+        let opened = self.bump().span;
+        let mut branches = Vec::new();
+        let condition = self.expression();
+        self.then(&condition, Keyword::Then);
+        branches.push((condition, self.statements()));
+        while self.eat_keyword(Keyword::Elsif) {
+            let condition = self.expression();
+            self.then(&condition, Keyword::Then);
+            branches.push((condition, self.statements()));
+        }
+        let otherwise = if self.eat_keyword(Keyword::Else) { self.statements() } else { Vec::new() };
+        self.end(Keyword::EndIf, opened, "the IF");
+        StmtKind::If { branches, otherwise }
+    }
+
+    /// THEN or DO after a condition.
+    fn then(&mut self, condition: &Expr, keyword: Keyword) {
+        if self.eat_keyword(keyword) {
+            return;
+        }
+        if !matches!(condition.kind, ExprKind::Error) {
+            self.error_expected(keyword.text());
+        }
+        self.skip_to(|kind| matches!(kind, Kind::Semicolon | Kind::Keyword(_)));
+        self.eat_keyword(keyword);
+    }
+
+    fn case_statement(&mut self) -> StmtKind {
+        let opened = self.bump().span;
+        let selector = self.expression();
+        self.then(&selector, Keyword::Of);
+        let mut arms = Vec::new();
+        while !ends_statements(self.kind()) {
+            let before = self.at;
+            let labels = self.case_labels();
+            if !self.expect(Kind::Colon, "`:` after the CASE labels") {
+                self.recover();
+            }
+            let body = self.case_body();
+            arms.push(CaseArm { labels, body });
+            if self.at == before {
+                self.bump();
+            }
+        }
+        let otherwise = if self.eat_keyword(Keyword::Else) {
+            self.eat(Kind::Colon);
+            self.statements()
+        } else {
+            Vec::new()
+        };
+        self.end(Keyword::EndCase, opened, "the CASE");
+        StmtKind::Case { selector, arms, otherwise }
+    }
+
+    fn case_labels(&mut self) -> Vec<(Expr, Option<Expr>)> {
+        let mut labels = Vec::new();
+        loop {
+            let low = self.expression();
+            let high = self.eat(Kind::DotDot).then(|| self.expression());
+            labels.push((low, high));
+            if !self.eat(Kind::Comma) {
+                return labels;
+            }
+        }
+    }
+
+    /// Statements up to the next label.
+    fn case_body(&mut self) -> Vec<Stmt> {
+        let mut list = Vec::new();
+        while !ends_statements(self.kind()) && !self.at_case_label() && !self.sink.is_full() {
+            let before = self.at;
+            self.opt_statement(&mut list);
+            if self.at == before {
+                self.error_expected("a statement");
+                self.bump();
+                self.recover();
+            }
+        }
+        list
+    }
+
+    /// Whether a `:` follows before anything that a statement could contain.
+    fn at_case_label(&self) -> bool {
+        match self.kind() {
+            Kind::Integer | Kind::Based | Kind::Minus | Kind::Plus | Kind::String | Kind::Typed(_) => true,
+            Kind::Ident | Kind::Keyword(Keyword::True | Keyword::False) => {
+                let mut ahead = 1;
+                loop {
+                    match self.peek(ahead) {
+                        Kind::Colon | Kind::DotDot | Kind::Comma => return true,
+                        Kind::Dot => ahead += 2,
+                        _ => return false,
+                    }
+                }
+            }
+            _ => false,
+        }
+    }
+
+    fn in_loop<T>(&mut self, body: impl FnOnce(&mut Self) -> T) -> T {
+        self.loops += 1;
+        let result = body(self);
+        self.loops -= 1;
+        result
+    }
+
+    fn for_statement(&mut self) -> StmtKind {
+        let opened = self.bump().span;
+        let variable = self.postfix();
+        self.expect(Kind::Assign, "`:=`");
+        let start = self.expression();
+        self.expect_keyword(Keyword::To);
+        let end = self.expression();
+        let step = self.eat_keyword(Keyword::By).then(|| self.expression());
+        let last = step.as_ref().unwrap_or(&end).clone();
+        self.then(&last, Keyword::Do);
+        let body = self.in_loop(Self::statements);
+        self.end(Keyword::EndFor, opened, "the FOR");
+        StmtKind::For { variable, start, end, step, body }
+    }
+
+    fn while_statement(&mut self) -> StmtKind {
+        let opened = self.bump().span;
+        let condition = self.expression();
+        self.then(&condition, Keyword::Do);
+        let body = self.in_loop(Self::statements);
+        self.end(Keyword::EndWhile, opened, "the WHILE");
+        StmtKind::While { condition, body }
+    }
+
+    fn repeat_statement(&mut self) -> StmtKind {
+        let opened = self.bump().span;
+        let body = self.in_loop(Self::statements);
+        let until = if self.eat_keyword(Keyword::Until) {
+            self.expression()
+        } else {
+            self.error_expected("UNTIL");
+            Expr { kind: ExprKind::Error, span: self.span(), height: 1 }
+        };
+        self.eat(Kind::Semicolon);
+        self.end(Keyword::EndRepeat, opened, "the REPEAT");
+        StmtKind::Repeat { body, until }
+    }
+}

@@ -1,0 +1,176 @@
+//! Types in declarations.
+
+use super::Parser;
+use crate::ast::{Expr, TypeRef, TypeRefKind, VarGroup};
+use crate::lex::{Keyword, Kind};
+use crate::span::Span;
+
+impl Parser<'_> {
+    pub(super) fn type_ref(&mut self) -> TypeRef {
+        let start = self.span();
+        let kind = self.nested(Self::type_kind).unwrap_or(TypeRefKind::Error);
+        TypeRef { kind, span: start.to(self.last_span()) }
+    }
+
+    fn type_kind(&mut self) -> TypeRefKind {
+        let start = self.span();
+        match self.kind() {
+            Kind::Keyword(Keyword::Array) => self.array(),
+            Kind::Keyword(Keyword::Struct) => self.structure(),
+            Kind::Keyword(Keyword::RefTo) => {
+                self.bump();
+                self.not_supported(start, "REF_TO");
+                self.type_ref();
+                TypeRefKind::Error
+            }
+            Kind::LeftParen => TypeRefKind::Enum { base: None, values: self.enum_values() },
+            _ if self.at_word("STRING") || self.at_word("WSTRING") => {
+                let wide = self.token_text().len() == 7;
+                self.bump();
+                let length = match self.kind() {
+                    Kind::LeftBracket => self.bracketed(Kind::RightBracket, "`]`"),
+                    Kind::LeftParen => self.bracketed(Kind::RightParen, "`)`"),
+                    _ => None,
+                };
+                TypeRefKind::String { wide, length }
+            }
+            _ if self.at_word("POINTER") || self.at_word("REFERENCE") => {
+                let what = self.token_text().to_ascii_uppercase();
+                self.bump();
+                self.eat_keyword(Keyword::To);
+                self.not_supported(start, &format!("{what} TO"));
+                self.type_ref();
+                TypeRefKind::Error
+            }
+            _ => self.named_type(start),
+        }
+    }
+
+    fn bracketed(&mut self, close: Kind, what: &str) -> Option<Box<Expr>> {
+        self.bump();
+        let length = self.expression();
+        self.expect(close, what);
+        Some(Box::new(length))
+    }
+
+    fn named_type(&mut self, start: Span) -> TypeRefKind {
+        let Some(name) = self.name("a type") else { return TypeRefKind::Error };
+        if self.kind() == Kind::Dot {
+            while self.eat(Kind::Dot) {
+                self.name("a name");
+            }
+            self.not_supported(start.to(self.last_span()), "a type in a namespace");
+            return TypeRefKind::Error;
+        }
+        if self.kind() != Kind::LeftParen {
+            return TypeRefKind::Named(name);
+        }
+        // `INT (0..100)` is a subrange, `INT (Low := 0, High := 100)` an enumeration with storage type.
+        if self.peek(1) == Kind::Ident
+            && matches!(self.peek(2), Kind::Assign | Kind::Comma | Kind::RightParen)
+        {
+            return TypeRefKind::Enum { base: Some(name), values: self.enum_values() };
+        }
+        self.bump();
+        let low = Box::new(self.expression());
+        self.expect(Kind::DotDot, "`..`");
+        let high = Box::new(self.expression());
+        self.expect(Kind::RightParen, "`)`");
+        TypeRefKind::Subrange { base: name, low, high }
+    }
+
+    fn enum_values(&mut self) -> Vec<(crate::ast::Name, Option<Expr>)> {
+        self.bump();
+        let mut values = Vec::new();
+        while self.at_name() {
+            let Some(name) = self.name("a value") else { break };
+            let value = self.eat(Kind::Assign).then(|| self.expression());
+            values.push((name, value));
+            if !self.eat(Kind::Comma) {
+                break;
+            }
+        }
+        if values.is_empty() {
+            self.error_expected("the name of an enumeration value");
+        }
+        if !self.expect(Kind::RightParen, "`,` or `)`") {
+            self.skip_to(|k| matches!(k, Kind::RightParen | Kind::Semicolon | Kind::Keyword(_)));
+            self.eat(Kind::RightParen);
+        }
+        values
+    }
+
+    fn array(&mut self) -> TypeRefKind {
+        self.bump();
+        self.expect(Kind::LeftBracket, "`[`");
+        let mut dimensions = Vec::new();
+        if self.kind() == Kind::Star {
+            self.not_supported(self.span(), "ARRAY[*]");
+            self.skip_to(|k| matches!(k, Kind::RightBracket | Kind::Semicolon | Kind::Keyword(_)));
+        } else {
+            loop {
+                let low = self.expression();
+                self.expect(Kind::DotDot, "`..` between the bounds");
+                let high = self.expression();
+                dimensions.push((low, high));
+                if !self.eat(Kind::Comma) {
+                    break;
+                }
+            }
+        }
+        self.expect(Kind::RightBracket, "`,` or `]`");
+        self.expect_keyword(Keyword::Of);
+        let element = Box::new(self.type_ref());
+        if dimensions.is_empty() { TypeRefKind::Error } else { TypeRefKind::Array { dimensions, element } }
+    }
+
+    fn structure(&mut self) -> TypeRefKind {
+        let opened = self.bump().span;
+        if self.at_word("OVERLAP") {
+            self.not_supported(self.span(), "OVERLAP");
+            self.bump();
+        }
+        let fields = self.variable_groups(Keyword::EndStruct);
+        if !self.eat_keyword(Keyword::EndStruct) {
+            let found = self.found();
+            self.sink
+                .report(
+                    crate::diagnostic::Code::MissingEnd,
+                    self.span(),
+                    format!("expected END_STRUCT, found {found}"),
+                )
+                .related(opened, "the STRUCT begins here");
+        }
+        TypeRefKind::Struct(fields)
+    }
+
+    /// Declarations up to `end`, which is left for the caller.
+    pub(super) fn variable_groups(&mut self, end: Keyword) -> Vec<VarGroup> {
+        let mut groups = Vec::new();
+        while self.at_name() && !self.sink.is_full() {
+            groups.extend(self.opt_variable_group());
+        }
+        while !self.at_keyword(end) {
+            // Something that is no declaration: skip it and look for more.
+            let stop = |k: Kind| match k {
+                Kind::Semicolon | Kind::End => true,
+                Kind::Keyword(k) => k.text().starts_with("END_") || super::starts_declaration(k),
+                _ => false,
+            };
+            if self.kind() == Kind::Semicolon {
+                self.bump();
+            } else {
+                if stop(self.kind()) {
+                    break;
+                }
+                self.error_expected("a variable declaration");
+                self.bump();
+                self.skip_to(stop);
+            }
+            while self.at_name() && !self.sink.is_full() {
+                groups.extend(self.opt_variable_group());
+            }
+        }
+        groups
+    }
+}

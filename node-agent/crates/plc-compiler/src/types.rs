@@ -1,0 +1,339 @@
+//! The types of a program, each interned once, and which converts to which without being asked.
+
+use crate::ast::Name;
+use crate::ir::Ty;
+use crate::layout::Elementary;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// Longest string in code units.
+pub(crate) const MAX_STRING: u16 = 32_766;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct TypeId(u32);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Type {
+    /// Already reported: fits everything, so that one mistake gives one message.
+    Poison,
+    /// No value.
+    Void,
+    /// An untyped integer constant, exact until it meets a type.
+    AnyInt,
+    /// An untyped real constant.
+    AnyReal,
+    Elementary(Elementary),
+    Text {
+        wide: bool,
+        capacity: u16,
+    },
+    /// Index into [`Types::enums`].
+    Enum(usize),
+    Subrange {
+        base: Elementary,
+        low: i64,
+        high: i64,
+    },
+    Array {
+        element: TypeId,
+        dimensions: Rc<[(i64, i64)]>,
+        /// Initial value of an element whose type name brings one: index into the model's table.
+        element_init: Option<usize>,
+    },
+    /// Index into [`Types::structs`].
+    Struct(usize),
+    /// An instance of a function block or program: index of the POU.
+    Instance(usize),
+}
+
+#[derive(Debug)]
+pub(crate) struct EnumDef {
+    /// Empty for an enumeration without a name.
+    pub(crate) name: Rc<str>,
+    pub(crate) base: Elementary,
+    /// Named values with an explicit storage type take part in arithmetic.
+    pub(crate) open: bool,
+    pub(crate) values: Vec<(Name, i128)>,
+}
+
+#[derive(Debug)]
+pub(crate) struct StructDef<'a> {
+    pub(crate) name: Rc<str>,
+    pub(crate) fields: Vec<Field<'a>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Field<'a> {
+    pub(crate) name: Name,
+    pub(crate) ty: TypeId,
+    /// From its type's name.
+    pub(crate) default: Option<usize>,
+    pub(crate) init: Option<&'a crate::ast::Expr>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Types<'a> {
+    list: Vec<Type>,
+    index: HashMap<Type, TypeId>,
+    pub(crate) enums: Vec<EnumDef>,
+    pub(crate) structs: Vec<StructDef<'a>>,
+    /// Names of the POUs, for messages.
+    pub(crate) pou_names: Vec<Rc<str>>,
+}
+
+impl Types<'_> {
+    pub(crate) const POISON: TypeId = TypeId(0);
+    pub(crate) const VOID: TypeId = TypeId(1);
+    pub(crate) const ANY_INT: TypeId = TypeId(2);
+    pub(crate) const ANY_REAL: TypeId = TypeId(3);
+    pub(crate) const BOOL: TypeId = TypeId(4);
+
+    pub(crate) fn new() -> Self {
+        let mut types = Self {
+            list: Vec::new(),
+            index: HashMap::new(),
+            enums: Vec::new(),
+            structs: Vec::new(),
+            pou_names: Vec::new(),
+        };
+        for ty in [Type::Poison, Type::Void, Type::AnyInt, Type::AnyReal] {
+            types.intern(ty);
+        }
+        for e in Elementary::ALL {
+            types.intern(Type::Elementary(e));
+        }
+        types
+    }
+
+    pub(crate) fn elementary(e: Elementary) -> TypeId {
+        TypeId(4 + e as u32)
+    }
+
+    pub(crate) fn intern(&mut self, ty: Type) -> TypeId {
+        if let Some(id) = self.index.get(&ty) {
+            return *id;
+        }
+        let id = TypeId(self.list.len() as u32);
+        self.list.push(ty.clone());
+        self.index.insert(ty, id);
+        id
+    }
+
+    pub(crate) fn text(&mut self, wide: bool, capacity: u16) -> TypeId {
+        self.intern(Type::Text { wide, capacity })
+    }
+
+    pub(crate) fn get(&self, id: TypeId) -> &Type {
+        &self.list[id.0 as usize]
+    }
+
+    /// The elementary type that holds the value: of subranges and enumerations their storage.
+    pub(crate) fn storage(&self, id: TypeId) -> Option<Elementary> {
+        match self.get(id) {
+            Type::Elementary(e) | Type::Subrange { base: e, .. } => Some(*e),
+            Type::Enum(index) => Some(self.enums[*index].base),
+            _ => None,
+        }
+    }
+
+    /// The elementary type in which a value computes; not for closed enumerations.
+    pub(crate) fn arithmetic(&self, id: TypeId) -> Option<Elementary> {
+        match self.get(id) {
+            Type::Enum(index) if !self.enums[*index].open => None,
+            _ => self.storage(id),
+        }
+    }
+
+    /// Machine type of a scalar.
+    pub(crate) fn scalar(&self, id: TypeId) -> Option<Ty> {
+        self.storage(id).map(machine)
+    }
+
+    pub(crate) fn name(&self, id: TypeId) -> String {
+        match self.get(id) {
+            Type::Poison => "?".to_owned(),
+            Type::Void => "no value".to_owned(),
+            Type::AnyInt => "integer literal".to_owned(),
+            Type::AnyReal => "real literal".to_owned(),
+            Type::Elementary(e) => e.name().to_owned(),
+            Type::Text { wide, capacity } => {
+                format!("{}[{capacity}]", if *wide { "WSTRING" } else { "STRING" })
+            }
+            Type::Enum(index) => {
+                let def = &self.enums[*index];
+                if def.name.is_empty() { "enumeration".to_owned() } else { def.name.to_string() }
+            }
+            Type::Subrange { base, low, high } => format!("{}({low}..{high})", base.name()),
+            Type::Array { element, dimensions, .. } => {
+                let bounds: Vec<_> = dimensions.iter().map(|(l, h)| format!("{l}..{h}")).collect();
+                format!("ARRAY[{}] OF {}", bounds.join(", "), self.name(*element))
+            }
+            Type::Struct(index) => {
+                let name = &self.structs[*index].name;
+                if name.is_empty() { "STRUCT".to_owned() } else { name.to_string() }
+            }
+            Type::Instance(pou) => self.pou_names[*pou].to_string(),
+        }
+    }
+
+    /// Whether values convert without being asked, and without loss. Equal types included.
+    pub(crate) fn implicit(&self, from: TypeId, to: TypeId) -> bool {
+        if from == to || from == Self::POISON || to == Self::POISON {
+            return true;
+        }
+        if let (Type::Text { wide: a, .. }, Type::Text { wide: b, .. }) = (self.get(from), self.get(to)) {
+            return a == b;
+        }
+        if let Type::Text { wide, .. } = self.get(to) {
+            let unit = if *wide { Elementary::Wchar } else { Elementary::Char };
+            return self.get(from) == &Type::Elementary(unit);
+        }
+        match (self.arithmetic(from), self.arithmetic(to)) {
+            (Some(a), Some(b)) => elementary_implicit(a, b),
+            _ => false,
+        }
+    }
+
+    /// Element count of an array; saturates.
+    pub(crate) fn count(dimensions: &[(i64, i64)]) -> u64 {
+        dimensions.iter().fold(1u64, |n, (low, high)| {
+            n.saturating_mul((i128::from(*high) - i128::from(*low) + 1).clamp(0, i128::from(u64::MAX)) as u64)
+        })
+    }
+}
+
+/// Machine type of an elementary type.
+pub(crate) fn machine(e: Elementary) -> Ty {
+    match e {
+        Elementary::Real => Ty::F32,
+        Elementary::Lreal => Ty::F64,
+        _ => match e.size() {
+            1 => Ty::I8,
+            2 => Ty::I16,
+            4 => Ty::I32,
+            _ => Ty::I64,
+        },
+    }
+}
+
+pub(crate) fn is_signed(e: Elementary) -> bool {
+    matches!(e, Elementary::Sint | Elementary::Int | Elementary::Dint | Elementary::Lint) || is_temporal(e)
+}
+
+pub(crate) fn is_integer(e: Elementary) -> bool {
+    matches!(
+        e,
+        Elementary::Sint
+            | Elementary::Int
+            | Elementary::Dint
+            | Elementary::Lint
+            | Elementary::Usint
+            | Elementary::Uint
+            | Elementary::Udint
+            | Elementary::Ulint
+    )
+}
+
+pub(crate) fn is_real(e: Elementary) -> bool {
+    matches!(e, Elementary::Real | Elementary::Lreal)
+}
+
+/// BOOL is a bit string of length 1.
+pub(crate) fn is_bits(e: Elementary) -> bool {
+    matches!(
+        e,
+        Elementary::Bool | Elementary::Byte | Elementary::Word | Elementary::Dword | Elementary::Lword
+    )
+}
+
+pub(crate) fn is_duration(e: Elementary) -> bool {
+    matches!(e, Elementary::Time | Elementary::Ltime)
+}
+
+/// Durations, dates, times of day.
+pub(crate) fn is_temporal(e: Elementary) -> bool {
+    is_duration(e)
+        || matches!(
+            e,
+            Elementary::Date
+                | Elementary::Ldate
+                | Elementary::Tod
+                | Elementary::Ltod
+                | Elementary::Dt
+                | Elementary::Ldt
+        )
+}
+
+/// Lowest and highest value of what is stored as an integer.
+pub(crate) fn range(e: Elementary) -> (i128, i128) {
+    if e == Elementary::Bool {
+        return (0, 1);
+    }
+    let bits = e.size() * 8;
+    if is_signed(e) { (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1) } else { (0, (1i128 << bits) - 1) }
+}
+
+/// Figures 11 and 12 of the standard.
+pub(crate) fn elementary_implicit(from: Elementary, to: Elementary) -> bool {
+    use Elementary as E;
+    if from == to {
+        return true;
+    }
+    let rank = |e: E| e.size();
+    match (from, to) {
+        (E::Real, E::Lreal) => true,
+        (E::Sint | E::Int | E::Usint | E::Uint, E::Real | E::Lreal) => true,
+        (E::Dint | E::Udint, E::Lreal) => true,
+        (E::Time, E::Ltime) | (E::Date, E::Ldate) | (E::Tod, E::Ltod) | (E::Dt, E::Ldt) => true,
+        _ if is_bits(from) && is_bits(to) => rank(from) < rank(to) || from == E::Bool,
+        _ if is_integer(from) && is_integer(to) => match (is_signed(from), is_signed(to)) {
+            (true, false) => false,
+            _ => rank(from) < rank(to),
+        },
+        _ => false,
+    }
+}
+
+/// The least type to which both convert.
+pub(crate) fn common(a: Elementary, b: Elementary) -> Option<Elementary> {
+    use Elementary as E;
+    if elementary_implicit(a, b) {
+        return Some(b);
+    }
+    if elementary_implicit(b, a) {
+        return Some(a);
+    }
+    [E::Int, E::Dint, E::Lint, E::Real, E::Lreal]
+        .into_iter()
+        .find(|c| elementary_implicit(a, *c) && elementary_implicit(b, *c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Elementary as E;
+
+    #[test]
+    fn only_lossless_conversions_are_implicit() {
+        for (from, to) in [(E::Sint, E::Int), (E::Usint, E::Int), (E::Udint, E::Lint), (E::Uint, E::Real)] {
+            assert!(elementary_implicit(from, to), "{from:?} to {to:?}");
+            assert!(!elementary_implicit(to, from), "{to:?} to {from:?}");
+        }
+        for (from, to) in [(E::Dint, E::Real), (E::Int, E::Uint), (E::Uint, E::Int), (E::Word, E::Uint)] {
+            assert!(!elementary_implicit(from, to), "{from:?} to {to:?}");
+        }
+        assert_eq!(common(E::Int, E::Uint), Some(E::Dint));
+        assert_eq!(common(E::Dint, E::Real), Some(E::Lreal));
+        assert_eq!(common(E::Lint, E::Ulint), None);
+        assert_eq!(common(E::Bool, E::Byte), Some(E::Byte));
+    }
+
+    #[test]
+    fn elementary_ids_are_fixed() {
+        let types = Types::new();
+        for e in E::ALL {
+            assert_eq!(types.get(Types::elementary(e)), &Type::Elementary(e));
+        }
+        assert_eq!(Types::BOOL, Types::elementary(E::Bool));
+    }
+}
