@@ -114,7 +114,7 @@ pub struct ModbusMap {
     /// First address in the process image: an input is read from the device, an output written to it.
     #[schemars(length(min = 3, max = 16), regex(pattern = patterns::FIELD_ADDRESS))]
     pub address: String,
-    /// Time from one read or refreshing write to the next, in milliseconds; changed outputs are written at once.
+    /// Time from one read to the next, in milliseconds; a changed output is written at once, and all again at least every second.
     #[serde(default = "ModbusMap::default_poll")]
     #[schemars(range(min = 1, max = 3_600_000))]
     pub poll_milliseconds: i32,
@@ -125,7 +125,7 @@ pub struct ModbusMap {
 
 impl ModbusMap {
     fn default_poll() -> i32 {
-        100
+        20
     }
 }
 

@@ -8,6 +8,7 @@ mod drivers;
 mod exchange;
 mod io;
 mod program;
+mod sources;
 mod status;
 mod tasks;
 
@@ -34,6 +35,7 @@ pub use program::{
     ConfigMapSource, ConversionRange, Dialect, IntegerOverflow, OnRefused, Program, RealDivideByZero, Rename,
     Semantics, Source, Update, UpdateMode,
 };
+pub use sources::{ConfigMaps, SourceFile, Unresolved, sources_hash};
 pub use status::{
     AcceptedProgram, Change, ChangeState, Diagnostic, DriverState, DriverStatus, Engine, EngineKind,
     LastFault, PlcRuntimeStatus, ProgramStatus, SchedulingPolicy, Severity, TaskStatus, Transfer, conditions,
@@ -82,7 +84,7 @@ pub struct PlcRuntimeSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 16, "additionalProperties" = {"type": "string", "maxLength": 63}))]
     pub node_selector: BTreeMap<String, String>,
-    /// Whether the program runs: Running scans, Paused keeps state and outputs and stops the clock, Stopped ends with outputs in their safe state.
+    /// Whether the program runs: Running scans, Paused keeps state and stops its clock, Stopped ends; outputs have their safe values in both.
     #[serde(default)]
     pub run: RunMode,
     /// The program: its sources and how they are compiled and replaced.
@@ -138,6 +140,6 @@ pub enum RunMode {
     Running,
     /// The program ended; outputs have their safe values.
     Stopped,
-    /// The program holds: state and outputs stay, its clock stands still.
+    /// The program holds: outputs have their safe values, state stays, its clock stands still.
     Paused,
 }
