@@ -1,1 +1,91 @@
-//! Filled by the commits that follow.
+//! The operator: judges manifests, compiles programs as a check, binds them to nodes, sums up their state.
+//!
+//! It starts no process, opens no device, and stands on no data path: a node goes on without it. Start reading at
+//! [`run`], then at `plc_runtime`, whose modules are the five steps of a reconciliation.
+
+mod apply;
+mod backoff;
+mod controller;
+mod crd_gate;
+mod edge_node;
+pub mod install;
+mod leadership;
+mod metrics;
+mod options;
+mod plc_runtime;
+mod readiness;
+mod story;
+mod watches;
+
+use std::sync::Arc;
+
+use kube::Client;
+use kube_lease_manager::LeaseManagerError;
+use tokio_util::sync::CancellationToken;
+
+pub use options::{Options, Scope};
+pub use plc_runtime::validate::{Judgement, Refusal, judge};
+pub use readiness::{Readiness, router};
+
+use metrics::Metrics;
+
+/// Why the operator ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server does not accept who we are.
+    #[error("the API server refuses the operator's credentials")]
+    Refused(#[source] Box<kube::Error>),
+    /// Another replica acts now. This one must end: it may be about to write what it decided before.
+    #[error("another replica holds the Lease now")]
+    LeadershipLost,
+    /// The Lease cannot be used.
+    #[error("cannot use the Lease of the operator")]
+    Lease(#[from] Box<LeaseManagerError>),
+    /// A metric of the same name exists: two operators in one process need two registries.
+    #[error("cannot register metrics")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// Runs the operator until `shutdown`, or until it must not go on.
+pub async fn run(client: Client, options: Options, shutdown: CancellationToken) -> Result<(), Error> {
+    let metrics = Metrics::register(&options.registry)?;
+    let work = async {
+        crd_gate::wait_for_kinds(&client, &options.readiness, &metrics).await?;
+        if !options.leader_election {
+            metrics.leader.set(1);
+            return Ok(control(&client, &options, &metrics).await);
+        }
+        options.readiness.replace([]);
+        let mut leadership = leadership::Leadership::acquire(client.clone(), &options).await?;
+        metrics.leader.set(1);
+        tokio::select! {
+            never = control(&client, &options, &metrics) => Ok(never),
+            () = leadership.lost() => {
+                metrics.leader.set(0);
+                Err(Error::LeadershipLost)
+            }
+            () = shutdown.cancelled() => {
+                leadership.release().await;
+                Ok(())
+            }
+        }
+    };
+    // Dropping the work is a clean end: every write is one request, and every decision is made again from the state.
+    tokio::select! {
+        result = work => result,
+        () = shutdown.cancelled(), if !options.leader_election => Ok(()),
+    }
+}
+
+/// All watches and controllers. Ends only by being dropped.
+async fn control(client: &Client, options: &Options, metrics: &Metrics) {
+    let (watches, stores, queues) = watches::prepare(client, options, metrics);
+    let plc_runtimes = Arc::new(plc_runtime::PlcRuntimes::new(client, options, metrics, &stores));
+    let edge_nodes = Arc::new(edge_node::EdgeNodes::new(client, options, metrics, &stores));
+    tokio::join!(
+        watches.run(&*plc_runtimes, &*edge_nodes),
+        stores.report_readiness(&options.readiness),
+        controller::run(plc_runtimes.clone(), stores.plc_runtimes.clone(), queues.plc_runtimes, metrics, options),
+        controller::run(edge_nodes.clone(), stores.edge_nodes.clone(), queues.edge_nodes, metrics, options),
+    );
+}
