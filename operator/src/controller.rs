@@ -20,7 +20,7 @@ use crate::options::Options;
 pub(crate) type Guarded<K> = DeserializeGuard<K>;
 
 /// Every object is looked at again after this time, in case that a change was missed. Nothing is written then.
-const RESYNC_EVERY: Duration = Duration::from_secs(300);
+const RESYNC_EVERY: Duration = Duration::from_mins(5);
 /// When an object changed while it was judged, its newer state is about to arrive.
 const AFTER_CONFLICT: Duration = Duration::from_millis(100);
 
@@ -90,7 +90,7 @@ pub(crate) async fn run<C: Reconcile>(
     let context = Arc::new(Context { controller, metrics: metrics.clone() });
     controller::applier(
         |object, context| reconcile(object, context).boxed(),
-        after_failure,
+        |object, _error, context| after_failure(&object, &context),
         context,
         store,
         queue.map(Ok::<_, std::convert::Infallible>),
@@ -152,11 +152,7 @@ async fn reconcile<C: Reconcile>(
     }
 }
 
-fn after_failure<C: Reconcile>(
-    object: Arc<Guarded<C::Object>>,
-    _error: &C::Error,
-    context: Arc<Context<C>>,
-) -> Action {
+fn after_failure<C: Reconcile>(object: &Guarded<C::Object>, context: &Context<C>) -> Action {
     let uid = object.meta().uid.clone().unwrap_or_default();
     Action::requeue(context.controller.backoff().after_failure(&uid))
 }

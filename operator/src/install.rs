@@ -122,8 +122,16 @@ mod tests {
             assert!(!object.name_any().is_empty());
             let plural = ApiResource::from_gvk(&GroupVersionKind::try_from(types).unwrap()).plural;
             assert!(
-                ["namespaces", "clusterroles", "clusterrolebindings", "roles", "rolebindings",
-                 "validatingadmissionpolicies", "validatingadmissionpolicybindings"].contains(&plural.as_str()),
+                [
+                    "namespaces",
+                    "clusterroles",
+                    "clusterrolebindings",
+                    "roles",
+                    "rolebindings",
+                    "validatingadmissionpolicies",
+                    "validatingadmissionpolicybindings"
+                ]
+                .contains(&plural.as_str()),
                 "{plural}"
             );
         }

@@ -53,13 +53,14 @@ pub async fn run(client: Client, options: Options, shutdown: CancellationToken) 
         crd_gate::wait_for_kinds(&client, &options.readiness, &metrics).await?;
         if !options.leader_election {
             metrics.leader.set(1);
-            return Ok(control(&client, &options, &metrics).await);
+            Box::pin(control(&client, &options, &metrics)).await;
+            return Ok(());
         }
         options.readiness.replace([]);
         let mut leadership = leadership::Leadership::acquire(client.clone(), &options).await?;
         metrics.leader.set(1);
         tokio::select! {
-            never = control(&client, &options, &metrics) => Ok(never),
+            () = Box::pin(control(&client, &options, &metrics)) => Ok(()),
             () = leadership.lost() => {
                 metrics.leader.set(0);
                 Err(Error::LeadershipLost)
@@ -83,9 +84,15 @@ async fn control(client: &Client, options: &Options, metrics: &Metrics) {
     let plc_runtimes = Arc::new(plc_runtime::PlcRuntimes::new(client, options, metrics, &stores));
     let edge_nodes = Arc::new(edge_node::EdgeNodes::new(client, options, metrics, &stores));
     tokio::join!(
-        watches.run(&*plc_runtimes, &*edge_nodes),
+        watches.run(&plc_runtimes, &edge_nodes),
         stores.report_readiness(&options.readiness),
-        controller::run(plc_runtimes.clone(), stores.plc_runtimes.clone(), queues.plc_runtimes, metrics, options),
+        controller::run(
+            plc_runtimes.clone(),
+            stores.plc_runtimes.clone(),
+            queues.plc_runtimes,
+            metrics,
+            options
+        ),
         controller::run(edge_nodes.clone(), stores.edge_nodes.clone(), queues.edge_nodes, metrics, options),
     );
 }

@@ -30,9 +30,9 @@ struct Arguments {
     /// Namespace of the Leases of nodes and of the operator.
     #[arg(long, default_value = lineshaft_crds::SYSTEM_NAMESPACE)]
     lease_namespace: String,
-    /// Name of this replica; without it, that of the Pod.
-    #[arg(long, env = "HOSTNAME", default_value = "lineshaft-operator")]
-    identity: String,
+    /// Name of this replica; without it, the host name, which is the name of the Pod.
+    #[arg(long)]
+    identity: Option<String>,
     /// Act without asking other replicas: for a single one.
     #[arg(long)]
     alone: bool,
@@ -58,7 +58,9 @@ async fn main() -> anyhow::Result<()> {
     };
     let client = Client::try_from(config)?;
 
-    let mut options = Options::new(arguments.identity);
+    let host_name = || std::env::var("HOSTNAME").ok();
+    let identity = arguments.identity.or_else(host_name).unwrap_or_else(|| "lineshaft-operator".to_owned());
+    let mut options = Options::new(identity);
     options.scope = arguments.namespace.map_or(Scope::All, Scope::Namespace);
     options.lease_namespace = arguments.lease_namespace;
     options.leader_election = !arguments.alone;

@@ -33,7 +33,8 @@ impl Metrics {
             registry.register(Box::new(metric.clone()))?;
             Ok::<_, prometheus::Error>(metric)
         };
-        let leader = IntGauge::new("lineshaft_operator_leader", "Whether this replica is the one that acts.")?;
+        let leader =
+            IntGauge::new("lineshaft_operator_leader", "Whether this replica is the one that acts.")?;
         registry.register(Box::new(leader.clone()))?;
         let build_info = gauges("build_info", "The running version; always 1.", "version")?;
         build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus::{Encoder, Registry, TextEncoder};
 
@@ -46,11 +46,11 @@ impl Readiness {
 pub fn router(registry: Registry, readiness: Readiness) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(move || ready(readiness.clone())))
-        .route("/metrics", get(move || metrics(registry.clone())))
+        .route("/readyz", get(async move || ready(&readiness)))
+        .route("/metrics", get(async move || metrics(&registry)))
 }
 
-async fn ready(readiness: Readiness) -> impl IntoResponse {
+fn ready(readiness: &Readiness) -> (StatusCode, String) {
     let pending = readiness.pending();
     if pending.is_empty() {
         (StatusCode::OK, "ok\n".to_owned())
@@ -59,15 +59,11 @@ async fn ready(readiness: Readiness) -> impl IntoResponse {
     }
 }
 
-async fn metrics(registry: Registry) -> impl IntoResponse {
+fn metrics(registry: &Registry) -> Response {
     let encoder = TextEncoder::new();
     let mut text = Vec::new();
     match encoder.encode(&registry.gather(), &mut text) {
-        Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, encoder.format_type().to_owned())], text),
-        Err(error) => (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            [(header::CONTENT_TYPE, "text/plain".to_owned())],
-            error.to_string().into_bytes(),
-        ),
+        Ok(()) => ([(header::CONTENT_TYPE, encoder.format_type())], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }

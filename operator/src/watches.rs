@@ -13,8 +13,8 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
-use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt, metadata_watcher, reflector, watcher};
+use kube::runtime::watcher::Event;
+use kube::runtime::{WatchStreamExt, reflector, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use lineshaft_crds::edge_node::{self, lease_name};
 use lineshaft_crds::{EdgeNode, PlcRuntime, condition, plc_runtime};
@@ -69,7 +69,10 @@ impl Stores {
         })
     }
 
-    fn concerned_by_config_map(&self, map: &PartialObjectMeta<ConfigMap>) -> Vec<ObjectRef<Guarded<PlcRuntime>>> {
+    fn concerned_by_config_map(
+        &self,
+        map: &PartialObjectMeta<ConfigMap>,
+    ) -> Vec<ObjectRef<Guarded<PlcRuntime>>> {
         let name = map.name_any();
         self.references(|plc| {
             plc.namespace() == map.namespace() && plc.spec.program.config_maps().contains(name.as_str())
@@ -175,11 +178,13 @@ impl Watches {
             let events = events(watcher(api, config.clone())).reflect(lease_writer);
             let woken = |change: Change<Lease>| stores.nodes_woken_by(change.object());
             let queue = node_queue.clone();
-            drive("Lease", events, |lease: &Lease| hash(&lease.resource_version()), woken, queue, &metrics).await;
+            drive("Lease", events, |lease: &Lease| hash(&lease.resource_version()), woken, queue, &metrics)
+                .await;
         };
         let config_maps = async {
-            let api = scoped::<ConfigMap>(&client, &scope);
-            let events = events(metadata_watcher(api, config.clone()));
+            // Metadata only: the texts of a whole cluster's ConfigMaps have no place in memory.
+            let api = scoped::<PartialObjectMeta<ConfigMap>>(&client, &scope);
+            let events = events(watcher(api, config.clone()));
             let trigger = |map: &PartialObjectMeta<ConfigMap>| hash(&map.resource_version());
             let woken = |change: Change<PartialObjectMeta<ConfigMap>>| {
                 stores.concerned_by_config_map(change.object())
@@ -318,7 +323,11 @@ async fn drive_both(
     }
 }
 
-fn received<K>(kind: &'static str, event: Result<Event<K>, watcher::Error>, metrics: &Metrics) -> Option<Event<K>> {
+fn received<K>(
+    kind: &'static str,
+    event: Result<Event<K>, watcher::Error>,
+    metrics: &Metrics,
+) -> Option<Event<K>> {
     match event {
         Ok(event) => {
             if !matches!(event, Event::Init | Event::InitDone) {

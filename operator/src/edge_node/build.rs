@@ -41,7 +41,9 @@ impl Intent {
 
 pub(super) fn ready(node: &EdgeNode, liveness: Liveness, timeout: Duration, now: Timestamp) -> Intent {
     let (status, reason, message) = match liveness {
-        Liveness::Alive { .. } => (ConditionStatus::True, "AgentAlive", "the agent renews its Lease".to_owned()),
+        Liveness::Alive { .. } => {
+            (ConditionStatus::True, "AgentAlive", "the agent renews its Lease".to_owned())
+        }
         Liveness::Lapsed => (
             ConditionStatus::Unknown,
             "LeaseLapsed",

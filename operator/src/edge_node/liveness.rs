@@ -46,7 +46,8 @@ pub(super) fn judge(
             Observation { renewed, seen: (fresh || was_ready).then_some(now) }
         }
     };
-    let remaining = observation.seen.and_then(|seen| timeout.checked_sub(now.saturating_duration_since(seen)));
+    let remaining =
+        observation.seen.and_then(|seen| timeout.checked_sub(now.saturating_duration_since(seen)));
     let liveness = match remaining {
         Some(remaining) if !remaining.is_zero() => Liveness::Alive { lapses_in: remaining },
         _ => Liveness::Lapsed,

@@ -31,9 +31,8 @@ impl Decision {
 pub(crate) fn decide(plc: &PlcRuntime, nodes: &[EdgeNode], load: &BTreeMap<String, usize>) -> Decision {
     let status = plc.status.as_ref();
     let bound = status.and_then(|status| status.node_name.as_deref());
-    let fenced = |name: &str| {
-        nodes.iter().any(|node| node.name_any() == name && node.spec.fencing == Fencing::Fenced)
-    };
+    let fenced =
+        |name: &str| nodes.iter().any(|node| node.name_any() == name && node.spec.fencing == Fencing::Fenced);
     // A node that was declared dead holds nothing any more.
     let holder = status.and_then(|status| status.holder.as_deref()).filter(|holder| !fenced(holder));
 
@@ -41,10 +40,9 @@ pub(crate) fn decide(plc: &PlcRuntime, nodes: &[EdgeNode], load: &BTreeMap<Strin
         let Some(why) = unwanted(plc, current, nodes) else { return Decision::bound(current) };
         return match choose(&plc.spec, nodes, load) {
             Err(obstacle) => Decision { obstacle: Some(obstacle), ..Decision::bound(current) },
-            Ok(target) if holder.is_some() => Decision {
-                transfer: Some(Transfer { to: target, reason: why }),
-                ..Decision::bound(current)
-            },
+            Ok(target) if holder.is_some() => {
+                Decision { transfer: Some(Transfer { to: target, reason: why }), ..Decision::bound(current) }
+            }
             Ok(target) => Decision::bound(&target),
         };
     }
@@ -72,7 +70,11 @@ fn unwanted(plc: &PlcRuntime, current: &str, nodes: &[EdgeNode]) -> Option<Strin
 }
 
 /// The best node of those that fit: fewest runtimes, then most spare memory, then the first by name.
-fn choose(spec: &PlcRuntimeSpec, nodes: &[EdgeNode], load: &BTreeMap<String, usize>) -> Result<String, String> {
+fn choose(
+    spec: &PlcRuntimeSpec,
+    nodes: &[EdgeNode],
+    load: &BTreeMap<String, usize>,
+) -> Result<String, String> {
     let mut misfits: BTreeMap<Misfit, usize> = BTreeMap::new();
     let mut best: Option<(usize, i64, String)> = None;
     for node in nodes {
@@ -217,7 +219,8 @@ mod tests {
             node("d", json!({"metadata": {"labels": {"line": "b"}}})),
             node("e", json!({})),
         ];
-        let demanding = plc(json!({"spec": {"nodeSelector": {"line": "a"}, "realtime": {"mode": "Required"}}}));
+        let demanding =
+            plc(json!({"spec": {"nodeSelector": {"line": "a"}, "realtime": {"mode": "Required"}}}));
         assert_eq!(
             decide_alone(&demanding, &nodes).obstacle.as_deref(),
             Some(
@@ -250,7 +253,10 @@ mod tests {
         let moving = plc(json!({"spec": {"nodeName": "b"}, "status": {"nodeName": "a", "holder": "a"}}));
         let decision = decide_alone(&moving, &nodes);
         assert_eq!(decision.node.as_deref(), Some("a"));
-        assert_eq!(decision.transfer.unwrap(), Transfer { to: "b".into(), reason: "spec.nodeName asks for b".into() });
+        assert_eq!(
+            decision.transfer.unwrap(),
+            Transfer { to: "b".into(), reason: "spec.nodeName asks for b".into() }
+        );
         let released = plc(json!({"spec": {"nodeName": "b"}, "status": {"nodeName": "a"}}));
         assert_eq!(decide_alone(&released, &nodes), Decision::bound("b"));
     }
@@ -267,7 +273,8 @@ mod tests {
     #[test]
     fn a_lost_label_asks_for_a_move() {
         let nodes = [node("a", json!({"metadata": {"labels": {"line": "b"}}})), node("b", json!({}))];
-        let bound = plc(json!({"spec": {"nodeSelector": {"line": "a"}}, "status": {"nodeName": "a", "holder": "a"}}));
+        let bound =
+            plc(json!({"spec": {"nodeSelector": {"line": "a"}}, "status": {"nodeName": "a", "holder": "a"}}));
         let transfer = decide_alone(&bound, &nodes).transfer.unwrap();
         assert_eq!(transfer, Transfer { to: "b".into(), reason: "a lacks the label line=a".into() });
     }

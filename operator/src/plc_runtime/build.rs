@@ -20,8 +20,15 @@ const LONGEST_MESSAGE_BYTES: usize = 1024;
 
 /// The operator's part of a status.
 pub(super) fn owned(status: PlcRuntimeStatus) -> PlcRuntimeStatus {
-    let PlcRuntimeStatus { observed_generation, node_name, transfer, accepted, diagnostics, mut conditions, .. } =
-        status;
+    let PlcRuntimeStatus {
+        observed_generation,
+        node_name,
+        transfer,
+        accepted,
+        diagnostics,
+        mut conditions,
+        ..
+    } = status;
     conditions.retain(|condition| OWN_CONDITIONS.contains(&condition.type_.as_str()));
     // The server keeps a list-map in the order of its first writer, so the order says nothing.
     conditions.sort_by(|a, b| a.type_.cmp(&b.type_));
@@ -99,7 +106,12 @@ struct Judged {
 }
 
 impl Judged {
-    fn new(type_: &'static str, status: impl Into<ConditionStatus>, reason: &str, message: impl Into<String>) -> Self {
+    fn new(
+        type_: &'static str,
+        status: impl Into<ConditionStatus>,
+        reason: &str,
+        message: impl Into<String>,
+    ) -> Self {
         let mut message = message.into();
         truncate(&mut message, LONGEST_MESSAGE_BYTES);
         Self { type_, status: status.into(), reason: reason.to_owned(), message }
@@ -148,7 +160,9 @@ fn ready(
     own: [&Judged; 2],
 ) -> Judged {
     let no = |reason: &str, message: String| Judged::new(READY, false, reason, message);
-    if let Some(Judged { reason, message, .. }) = own.into_iter().find(|own| own.status != ConditionStatus::True) {
+    if let Some(Judged { reason, message, .. }) =
+        own.into_iter().find(|own| own.status != ConditionStatus::True)
+    {
         return no(reason, message.clone());
     }
     let Some(node) = &decision.node else { return no("NotBound", "not bound to a node yet".to_owned()) };
@@ -169,7 +183,12 @@ fn ready(
         // What the agent said of an older spec says nothing of this one.
         let current = found.filter(|found| found.observed_generation >= plc.metadata.generation);
         match current {
-            None => return no("WaitingForAgent", format!("{node} has not reported {type_} of this generation yet")),
+            None => {
+                return no(
+                    "WaitingForAgent",
+                    format!("{node} has not reported {type_} of this generation yet"),
+                );
+            }
             Some(found) if !found.is_true() => return no(&found.reason, found.message.clone()),
             Some(_) => {}
         }

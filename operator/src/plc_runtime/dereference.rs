@@ -28,10 +28,10 @@ pub(super) async fn dereference(
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), &plc.namespace().unwrap_or_default());
     let mut config_maps = ConfigMaps::new();
     for name in plc.spec.program.config_maps() {
-        let map = api.get_opt(name).await.map_err(|source| Error::ReadConfigMap {
-            name: name.to_owned(),
-            source: Box::new(source),
-        })?;
+        let map = api
+            .get_opt(name)
+            .await
+            .map_err(|source| Error::ReadConfigMap { name: name.to_owned(), source: Box::new(source) })?;
         if let Some(map) = map {
             config_maps.insert(name.to_owned(), map.data.unwrap_or_default());
         }

@@ -57,9 +57,8 @@ pub(super) async fn update_status(
 pub(super) fn is_released(plc: &PlcRuntime, nodes: &[EdgeNode]) -> bool {
     let has_finalizer = plc.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
     let holder = plc.status.as_ref().and_then(|status| status.holder.as_deref());
-    let fenced = |name: &str| {
-        nodes.iter().any(|node| node.name_any() == name && node.spec.fencing == Fencing::Fenced)
-    };
+    let fenced =
+        |name: &str| nodes.iter().any(|node| node.name_any() == name && node.spec.fencing == Fencing::Fenced);
     has_finalizer && holder.is_none_or(fenced)
 }
 

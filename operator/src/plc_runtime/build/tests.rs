@@ -1,4 +1,5 @@
 //! Statuses from what was found, and the stories that their changes tell.
+#![expect(clippy::needless_pass_by_value, reason = "literals of JSON read better without a borrow")]
 
 use std::collections::BTreeMap;
 
@@ -62,7 +63,8 @@ fn running(mut status: PlcRuntimeStatus, generation: i64) -> PlcRuntimeStatus {
         status.conditions.push(Condition::new(type_, true, "Running", "", Some(generation), at(5)));
     }
     let hash = status.accepted.as_ref().unwrap().sources_hash.clone();
-    status.program = Some(ProgramStatus { version: short_version(&hash).into(), hash, ..ProgramStatus::default() });
+    status.program =
+        Some(ProgramStatus { version: short_version(&hash).into(), hash, ..ProgramStatus::default() });
     status
 }
 
@@ -106,12 +108,19 @@ fn a_refused_version_is_not_bound() {
 
 #[test]
 fn missing_sources_are_named_once() {
-    let missing = vec![Unresolved::ConfigMap { path: "spec.program.sources[0].configMap.name".into(), name: "lib".into() }];
+    let missing = vec![Unresolved::ConfigMap {
+        path: "spec.program.sources[0].configMap.name".into(),
+        name: "lib".into(),
+    }];
     let found = Dereferenced { sources: Err(missing), ..found("") };
     let status = status(&plc(1, json!({})), &found, None, at(1));
     assert_eq!(
         reasons(&status),
-        ["Accepted=Unknown/SourcesMissing", "Ready=False/ConfigMapNotFound", "ResolvedRefs=False/ConfigMapNotFound"]
+        [
+            "Accepted=Unknown/SourcesMissing",
+            "Ready=False/ConfigMapNotFound",
+            "ResolvedRefs=False/ConfigMapNotFound"
+        ]
     );
     assert_eq!(
         told(&PlcRuntimeStatus::default(), &status),
@@ -132,7 +141,10 @@ fn a_changed_source_is_ready_only_when_the_agent_runs_it() {
 fn what_the_agent_says_of_an_older_generation_does_not_count() {
     let first = running(status(&plc(1, json!({})), &found("x"), Some(&good()), at(1)), 1);
     let changed = PlcRuntime { status: Some(first), ..plc(2, json!({})) };
-    assert_eq!(reasons(&status(&changed, &found("x"), Some(&good()), at(2)))[1], "Ready=False/WaitingForAgent");
+    assert_eq!(
+        reasons(&status(&changed, &found("x"), Some(&good()), at(2)))[1],
+        "Ready=False/WaitingForAgent"
+    );
 }
 
 #[test]
@@ -149,9 +161,17 @@ fn a_lost_node_makes_readiness_unknown() {
 #[test]
 fn a_driver_that_does_not_reach_its_device_is_what_ready_says() {
     let mut first = running(status(&plc(1, json!({})), &found("x"), Some(&good()), at(1)), 1);
-    first.conditions.push(Condition::new(IO_HEALTHY, false, "Disconnected", "press: timed out", Some(1), at(3)));
+    first.conditions.push(Condition::new(
+        IO_HEALTHY,
+        false,
+        "Disconnected",
+        "press: timed out",
+        Some(1),
+        at(3),
+    ));
     let mut plc = PlcRuntime { status: Some(first), ..plc(1, json!({})) };
-    plc.spec.io = serde_json::from_value(json!({"drivers": [{"name": "a", "loopback": {"links": []}}]})).unwrap();
+    plc.spec.io =
+        serde_json::from_value(json!({"drivers": [{"name": "a", "loopback": {"links": []}}]})).unwrap();
     let second = status(&plc, &found("x"), Some(&good()), at(4));
     assert_eq!(reasons(&second)[1], "Ready=False/Disconnected");
 }

@@ -6,11 +6,11 @@ use lineshaft_crds::plc_runtime::{
 };
 use lineshaft_plc_compiler::Program;
 
-/// One unsupported feature: where it stands, and whether a spec uses it.
-type Row = (&'static str, fn(&PlcRuntimeSpec) -> bool);
+/// One unsupported feature: where it stands, and whether a part of a spec uses it.
+type Row<Part> = (&'static str, fn(&Part) -> bool);
 
 /// The whole list, but for drivers and tasks, which are listed by their own paths below.
-const FEATURES: &[Row] = &[
+const FEATURES: &[Row<PlcRuntimeSpec>] = &[
     ("spec.program.semantics.integerOverflow: Fault", |spec| {
         spec.program.semantics.integer_overflow == IntegerOverflow::Fault
     }),
@@ -30,7 +30,7 @@ const FEATURES: &[Row] = &[
 ];
 
 /// Kinds of drivers that this version has no code for.
-const DRIVERS: &[(&str, fn(&Driver) -> bool)] = &[
+const DRIVERS: &[Row<Driver>] = &[
     ("modbusMaster.rtu", |driver| driver.modbus_master.as_ref().is_some_and(|master| master.rtu.is_some())),
     ("modbusSlave", |driver| driver.modbus_slave.is_some()),
     ("gpio", |driver| driver.gpio.is_some()),

@@ -33,7 +33,8 @@ pub(super) fn problems(spec: &PlcRuntimeSpec, program: &Program, plan: &IoPlan) 
     // The entries that resolved still carry their own numbers in what is reported of them.
     for (entry, index) in entries.iter().zip(indices) {
         if let Err(errors) = plan_safe(plan, std::slice::from_ref(entry), safe_default(spec)) {
-            problems.extend(errors.iter().map(|error| format!("spec.io.safeState[{index}]: {}", error.problem)));
+            problems
+                .extend(errors.iter().map(|error| format!("spec.io.safeState[{index}]: {}", error.problem)));
         }
     }
     if problems.is_empty()
@@ -79,8 +80,10 @@ fn output_address(variable: &str, layout: &Layout) -> Result<String, String> {
         8 => 'L',
         _ => return Err(format!("{variable} is a {}: name its parts", layout.type_name(place.ty))),
     };
-    if byte % size != 0 {
-        return Err(format!("{variable} does not lie at a multiple of its size, so it has no address of its own"));
+    if !byte.is_multiple_of(size) {
+        return Err(format!(
+            "{variable} does not lie at a multiple of its size, so it has no address of its own"
+        ));
     }
     Ok(format!("%Q{width}{}", byte / size))
 }

@@ -1,4 +1,5 @@
 //! Specs and what is said of them.
+#![expect(clippy::needless_pass_by_value, reason = "literals of JSON read better without a borrow")]
 
 use super::*;
 use serde_json::{Value, json};
@@ -53,7 +54,7 @@ fn a_program_that_does_not_compile_is_refused_with_its_place() {
 
 #[test]
 fn a_flood_of_errors_is_cut() {
-    let body: String = (0..100).map(|n| format!("undefined_{n} := 1;\n")).collect();
+    let body = "undefined := 1;\n".repeat(100);
     let judgement = judge(&spec(json!({})), &main(&format!("PROGRAM Main\n{body}END_PROGRAM\n")));
     let message = judgement.verdict.as_ref().unwrap_err().message.clone();
     assert_eq!(message.matches("error[LS").count(), 3, "{message}");
@@ -94,7 +95,9 @@ fn what_this_version_does_not_execute_is_refused_by_path() {
         let (reason, message) = refused(extra, COUNTER);
         assert_eq!((reason, message), ("NotSupported", format!("{path} is not supported by this version")));
     }
-    for extra in [json!({"web": {"enabled": false}}), json!({"debug": {}}), json!({"retain": {"mode": "Disabled"}})] {
+    for extra in
+        [json!({"web": {"enabled": false}}), json!({"debug": {}}), json!({"retain": {"mode": "Disabled"}})]
+    {
         assert_eq!(judge(&spec(extra), &main(COUNTER)).verdict, Ok(()));
     }
 }
@@ -133,9 +136,18 @@ fn two_sources_of_one_name_are_refused() {
 #[test]
 fn nothing_named_in_a_spec_may_be_missing_in_the_program() {
     let cases = [
-        (json!({"safeState": [{"variable": "Main.gone", "value": "0"}]}), "spec.io.safeState[0]: the program has no variable \"Main.gone\""),
-        (json!({"safeState": [{"variable": "Main.n", "value": "0"}]}), "spec.io.safeState[0]: Main.n has no output address, so it needs no safe value"),
-        (json!({"safeState": [{"address": "%QX9.0", "value": "FALSE"}]}), "spec.io.safeState[0]: no driver writes %QX9.0, so it cannot have a safe value"),
+        (
+            json!({"safeState": [{"variable": "Main.gone", "value": "0"}]}),
+            "spec.io.safeState[0]: the program has no variable \"Main.gone\"",
+        ),
+        (
+            json!({"safeState": [{"variable": "Main.n", "value": "0"}]}),
+            "spec.io.safeState[0]: Main.n has no output address, so it needs no safe value",
+        ),
+        (
+            json!({"safeState": [{"address": "%QX9.0", "value": "FALSE"}]}),
+            "spec.io.safeState[0]: no driver writes %QX9.0, so it cannot have a safe value",
+        ),
     ];
     for (mut io, expected) in cases {
         io["drivers"] = outputs();
