@@ -1,5 +1,7 @@
 //! The operator as a process among others: before its kinds exist, beside replicas, with objects it cannot read.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
 mod plant;
 
 use std::time::Duration;
@@ -75,14 +77,13 @@ async fn an_operator_waits_for_its_kinds_and_survives_an_object_it_cannot_read()
     let plcs: Api<PlcRuntime> = Api::default_namespaced(client.clone());
     wait_for(&plcs, "good", SOON, |plc| has(plc, "Accepted", "False", "NoNodeFits")).await;
 
-    let (_, metrics) = get(address, "/metrics").await;
     for line in [
         "lineshaft_operator_crd_missing{crd=\"plcruntimes.lineshaft.dev\"} 0",
         "lineshaft_operator_leader 1",
         "lineshaft_operator_reconciliations_total{controller=\"plcruntime\",outcome=\"applied\"}",
         "lineshaft_operator_build_info{version=",
     ] {
-        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+        eventually(SOON, line, async || get(address, "/metrics").await.1.contains(line).then_some(())).await;
     }
     shutdown.cancel();
     tokio::time::timeout(Duration::from_secs(2), operator).await.unwrap().unwrap().unwrap();
@@ -104,7 +105,8 @@ async fn one_of_two_replicas_acts_and_the_other_takes_over() {
     };
     let leads = |registry: &prometheus::Registry| {
         registry.gather().iter().any(|family| {
-            family.name() == "lineshaft_operator_leader" && family.metric[0].gauge.value() > 0.5
+            family.name() == "lineshaft_operator_leader"
+                && family.get_metric()[0].get_gauge().get_value() > 0.5
         })
     };
     let (first, stop_first, first_task) = replica("first").await;

@@ -23,20 +23,20 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub const SOON: Duration = Duration::from_secs(10);
-pub const GOOD: &str = "PROGRAM Main\nVAR n : INT; END_VAR\nn := n + 1;\nEND_PROGRAM\n";
-pub const ALSO_GOOD: &str = "PROGRAM Main\nVAR n : INT; m : INT; END_VAR\nn := n + 2;\nEND_PROGRAM\n";
-pub const BROKEN: &str = "PROGRAM Main\nVAR n : INT; END_VAR\nn := broken;\nEND_PROGRAM\n";
+pub(crate) const SOON: Duration = Duration::from_secs(10);
+pub(crate) const GOOD: &str = "PROGRAM Main\nVAR n : INT; END_VAR\nn := n + 1;\nEND_PROGRAM\n";
+pub(crate) const ALSO_GOOD: &str = "PROGRAM Main\nVAR n : INT; m : INT; END_VAR\nn := n + 2;\nEND_PROGRAM\n";
+pub(crate) const BROKEN: &str = "PROGRAM Main\nVAR n : INT; END_VAR\nn := broken;\nEND_PROGRAM\n";
 
-pub struct Plant {
-    pub namespace: Namespace,
-    pub options: Options,
+pub(crate) struct Plant {
+    pub(crate) namespace: Namespace,
+    pub(crate) options: Options,
     shutdown: CancellationToken,
     operator: Option<JoinHandle<Result<(), Error>>>,
 }
 
 /// Roles and policies are installed once a test process.
-pub async fn install() {
+pub(crate) async fn install() {
     static INSTALLED: OnceCell<()> = OnceCell::const_new();
     INSTALLED
         .get_or_init(|| async {
@@ -47,13 +47,13 @@ pub async fn install() {
 }
 
 impl Plant {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let mut plant = Self::without_operator().await;
         plant.start_operator().await;
         plant
     }
 
-    pub async fn without_operator() -> Self {
+    pub(crate) async fn without_operator() -> Self {
         install().await;
         let namespace = namespace().await;
         let mut options = Options::new("test");
@@ -63,29 +63,29 @@ impl Plant {
         Self { namespace, options, shutdown: CancellationToken::new(), operator: None }
     }
 
-    pub async fn start_operator(&mut self) {
+    pub(crate) async fn start_operator(&mut self) {
         let client = self.namespace.operator_client().await;
         self.operator =
             Some(tokio::spawn(lineshaft_operator::run(client, self.options.clone(), self.shutdown.clone())));
     }
 
-    pub async fn stop_operator(&mut self) {
+    pub(crate) async fn stop_operator(&mut self) {
         self.shutdown.cancel();
         if let Some(operator) = self.operator.take() {
             tokio::time::timeout(SOON, operator).await.unwrap().unwrap().unwrap();
         }
     }
 
-    pub fn plcs(&self) -> Api<PlcRuntime> {
+    pub(crate) fn plcs(&self) -> Api<PlcRuntime> {
         self.namespace.api()
     }
 
-    pub fn nodes(&self) -> Api<EdgeNode> {
+    pub(crate) fn nodes(&self) -> Api<EdgeNode> {
         self.namespace.cluster_api()
     }
 
     /// Creates an `EdgeNode` and its Lease as the node's agent does, and waits until it is ready.
-    pub async fn join(&self, name: &str) -> Agent {
+    pub(crate) async fn join(&self, name: &str) -> Agent {
         let agent = self.join_unready(name).await;
         agent.renew().await;
         wait_for(&self.nodes(), &agent.node, SOON, |node| {
@@ -95,7 +95,7 @@ impl Plant {
         agent
     }
 
-    pub async fn join_unready(&self, name: &str) -> Agent {
+    pub(crate) async fn join_unready(&self, name: &str) -> Agent {
         let node = self.namespace.unique(name);
         let client = self.namespace.agent_client(&node).await;
         let mut labels = self.namespace.labels();
@@ -108,18 +108,18 @@ impl Plant {
         Agent { node, client, namespace: self.namespace.name().to_owned() }
     }
 
-    pub async fn create(&self, name: &str, spec: Value) -> PlcRuntime {
+    pub(crate) async fn create(&self, name: &str, spec: Value) -> PlcRuntime {
         let plc = serde_json::from_value(json!({
             "apiVersion": "lineshaft.dev/v1alpha1", "kind": "PlcRuntime", "metadata": {"name": name}, "spec": spec
         }));
         self.plcs().create(&PostParams::default(), &plc.unwrap()).await.unwrap()
     }
 
-    pub async fn patch(&self, name: &str, patch: Value) -> PlcRuntime {
+    pub(crate) async fn patch(&self, name: &str, patch: Value) -> PlcRuntime {
         self.plcs().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap()
     }
 
-    pub async fn set_source(&self, config_map: &str, text: &str) {
+    pub(crate) async fn set_source(&self, config_map: &str, text: &str) {
         let map = json!({
             "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": config_map}, "data": {"main.st": text}
         });
@@ -131,12 +131,12 @@ impl Plant {
     }
 
     /// Waits until a condition has a status and a reason.
-    pub async fn until(&self, name: &str, type_: &str, status: &str, reason: &str) -> PlcRuntime {
+    pub(crate) async fn until(&self, name: &str, type_: &str, status: &str, reason: &str) -> PlcRuntime {
         wait_for(&self.plcs(), name, SOON, |plc| has(plc, type_, status, reason)).await
     }
 
     /// `REASON: NOTE` of every event of an object, in their order.
-    pub async fn story(&self, name: &str) -> Vec<String> {
+    pub(crate) async fn story(&self, name: &str) -> Vec<String> {
         let mut events = self.namespace.api::<Event>().list(&ListParams::default()).await.unwrap().items;
         events.sort_by_key(|event| event.event_time.clone());
         events
@@ -153,42 +153,42 @@ impl Drop for Plant {
     }
 }
 
-pub fn inline(text: &str) -> Value {
+pub(crate) fn inline(text: &str) -> Value {
     json!({"program": {"sources": [{"name": "main.st", "inline": text}]}})
 }
 
-pub fn from_config_map(name: &str) -> Value {
+pub(crate) fn from_config_map(name: &str) -> Value {
     json!({"program": {"sources": [{"configMap": {"name": name}}]}})
 }
 
-pub fn has(plc: &PlcRuntime, type_: &str, status: &str, reason: &str) -> bool {
+pub(crate) fn has(plc: &PlcRuntime, type_: &str, status: &str, reason: &str) -> bool {
     let conditions = plc.status.as_ref().map_or(&[][..], |status| &status.conditions);
     condition::find(conditions, type_)
         .is_some_and(|found| format!("{:?}", found.status) == status && found.reason == reason)
 }
 
-pub fn bound_to(plc: &PlcRuntime) -> Option<&str> {
+pub(crate) fn bound_to(plc: &PlcRuntime) -> Option<&str> {
     plc.status.as_ref()?.node_name.as_deref()
 }
 
 /// An agent that does what the test says, with an agent's rights.
-pub struct Agent {
-    pub node: String,
-    pub client: Client,
+pub(crate) struct Agent {
+    pub(crate) node: String,
+    pub(crate) client: Client,
     namespace: String,
 }
 
 impl Agent {
-    pub fn plcs(&self) -> Api<PlcRuntime> {
+    pub(crate) fn plcs(&self) -> Api<PlcRuntime> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    pub async fn renew(&self) {
+    pub(crate) async fn renew(&self) {
         let name = lease_name(&self.node);
         self.try_renew(&name).await.unwrap();
     }
 
-    pub async fn try_renew(&self, name: &str) -> Result<Lease, kube::Error> {
+    pub(crate) async fn try_renew(&self, name: &str) -> Result<Lease, kube::Error> {
         // A Lease's times are fractions of a second in six digits.
         let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
         let lease = json!({
@@ -200,7 +200,7 @@ impl Agent {
             .await
     }
 
-    pub async fn try_report(&self, plc: &str, status: Value) -> Result<PlcRuntime, kube::Error> {
+    pub(crate) async fn try_report(&self, plc: &str, status: Value) -> Result<PlcRuntime, kube::Error> {
         let report = json!({
             "apiVersion": "lineshaft.dev/v1alpha1", "kind": "PlcRuntime", "metadata": {"name": plc}, "status": status
         });
@@ -209,7 +209,7 @@ impl Agent {
     }
 
     /// Reports that the accepted program runs.
-    pub async fn run(&self, plc: &str) {
+    pub(crate) async fn run(&self, plc: &str) {
         let object = self.plcs().get(plc).await.unwrap();
         let generation = object.metadata.generation;
         let hash = object.status.unwrap().accepted.unwrap().sources_hash;
@@ -226,18 +226,22 @@ impl Agent {
     }
 
     /// Reports that all outputs are safe and nothing runs.
-    pub async fn let_go(&self, plc: &str) {
+    pub(crate) async fn let_go(&self, plc: &str) {
         self.try_report(plc, json!({})).await.unwrap();
     }
 
-    pub async fn try_set_finalizers(&self, plc: &str, finalizers: Value) -> Result<PlcRuntime, kube::Error> {
+    pub(crate) async fn try_set_finalizers(
+        &self,
+        plc: &str,
+        finalizers: Value,
+    ) -> Result<PlcRuntime, kube::Error> {
         let patch = json!({"metadata": {"finalizers": finalizers}});
         self.plcs().patch(plc, &PatchParams::default(), &Patch::Merge(patch)).await
     }
 }
 
 /// The code of the API server's refusal.
-pub fn refusal<T: std::fmt::Debug>(result: Result<T, kube::Error>) -> (u16, String) {
+pub(crate) fn refusal<T: std::fmt::Debug>(result: Result<T, kube::Error>) -> (u16, String) {
     match result {
         Err(kube::Error::Api(status)) => (status.code, status.message),
         other => unreachable!("expected a refusal, got {other:?}"),
