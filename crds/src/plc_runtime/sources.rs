@@ -68,7 +68,9 @@ impl fmt::Display for Unresolved {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ConfigMap { path, name } => write!(formatter, "{path}: there is no ConfigMap {name:?}"),
-            Self::Key { path, name, key } => write!(formatter, "{path}: ConfigMap {name:?} has no key {key:?}"),
+            Self::Key { path, name, key } => {
+                write!(formatter, "{path}: ConfigMap {name:?} has no key {key:?}")
+            }
             Self::NoSources { path, name } => {
                 write!(formatter, "{path}: ConfigMap {name:?} has no key that ends in .st")
             }
@@ -79,7 +81,11 @@ impl fmt::Display for Unresolved {
 impl Program {
     /// Names of the `ConfigMap`s that the sources come from.
     pub fn config_maps(&self) -> BTreeSet<&str> {
-        self.sources.iter().filter_map(|source| source.config_map.as_ref()).map(|map| map.name.as_str()).collect()
+        self.sources
+            .iter()
+            .filter_map(|source| source.config_map.as_ref())
+            .map(|map| map.name.as_str())
+            .collect()
     }
 
     /// The source files, in the order of the spec; or everything that is missing.
@@ -100,7 +106,8 @@ impl Program {
             let file = |key: &String, text: &String| SourceFile { name: key.clone(), text: text.clone() };
             if reference.keys.is_empty() {
                 let before = files.len();
-                files.extend(data.iter().filter(|(key, _)| is_source(key)).map(|(key, text)| file(key, text)));
+                files
+                    .extend(data.iter().filter(|(key, _)| is_source(key)).map(|(key, text)| file(key, text)));
                 if files.len() == before {
                     missing.push(Unresolved::NoSources { path, name });
                 }
