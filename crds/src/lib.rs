@@ -42,7 +42,7 @@ pub fn generated_files() -> Vec<(PathBuf, String)> {
             format!("crds/generated/{}.yaml", name.plural).into(),
             format!("# Written by `make generate` from the types in crds/src.\n{yaml}"),
         ));
-        let page = format!("docs/src/reference/{}.md", name.kind.to_lowercase());
+        let page = format!("docs/reference/{}.md", name.kind.to_lowercase());
         files.push((page.into(), reference::page(&crd)));
     }
     files
