@@ -1,0 +1,73 @@
+//! The command line.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::failure::Failure;
+use crate::{check, plc, sim, up};
+
+/// The control layer of a plant from Kubernetes manifests.
+#[derive(Debug, Parser)]
+#[command(name = "lineshaft", version, max_term_width = 100, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 all is well; 1 something was found or failed; 2 the command line is wrong; \
+3 the program that `plc run` ran had a fault.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the manifests on this machine: API server, operator, node agent and PLC programs
+    ///
+    /// Starts a Kubernetes API server of its own (or uses the cluster of --kubeconfig), installs Lineshaft's kinds,
+    /// roles and policies, starts the operator and the agent of this node, applies the manifests, and shows what
+    /// becomes of them until Ctrl-C, which brings all outputs to their safe values and ends everything. Nothing is
+    /// started if a manifest is wrong.
+    Up(up::Arguments),
+    /// Check manifests and the programs in them, without a server
+    ///
+    /// Finds what the API server or the operator would refuse: YAML syntax, unknown fields, schemas, validation
+    /// rules, references between the given manifests, programs. Exits with 1 if there is an error.
+    Check(check::Arguments),
+    /// Check and run PLC programs, without manifests
+    #[command(subcommand)]
+    Plc(plc::Command),
+    /// Simulate field devices, for trying things out without hardware
+    #[command(subcommand)]
+    Sim(sim::Command),
+}
+
+/// How findings are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// With an excerpt of the source
+    #[default]
+    Text,
+    /// One JSON array on standard output
+    Json,
+}
+
+/// Does what the command line says.
+pub(crate) fn parse_and_run() -> Result<ExitCode, Failure> {
+    match Arguments::parse().command {
+        Command::Up(arguments) => up::run(arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Plc(command) => plc::run(&command),
+        Command::Sim(command) => sim::run(command),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

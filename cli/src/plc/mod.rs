@@ -1,0 +1,34 @@
+//! `lineshaft plc`: programs alone, without manifests, server or devices.
+
+mod arguments;
+mod check;
+mod run;
+mod sources;
+
+use std::process::ExitCode;
+
+use crate::failure::Failure;
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Check programs: the compiler's diagnostics, nothing else
+    ///
+    /// Exits with 1 if there is an error.
+    Check(check::Arguments),
+    /// Run programs in virtual time and print their variables as lines of JSON
+    ///
+    /// The clock advances by exactly one interval before each scan. A source without CONFIGURATION runs each PROGRAM
+    /// once a scan, in order; with one, each task runs when it is due. With --trace each scan prints a line
+    /// `{"scan":1,"time_us":10000,"values":{"PATH":…}}`, without it the last scan prints every variable of every
+    /// program. TIME is in nanoseconds. A run-time fault prints `{"fault":{"code":…,"at":"file:line:column",…}}` and
+    /// exits with 3; programs that do not compile exit with 1.
+    Run(run::Arguments),
+}
+
+/// Runs the subcommand.
+pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Check(arguments) => check::run(arguments),
+        Command::Run(arguments) => run::run(arguments),
+    }
+}

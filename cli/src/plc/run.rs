@@ -1,0 +1,122 @@
+//! `lineshaft plc run`.
+
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use lineshaft_plc_compiler::diagnostic::render;
+use lineshaft_plc_compiler::layout::Layout;
+use lineshaft_plc_compiler::{Diagnostic, SourceUnit, compile};
+use lineshaft_plc_runtime::state::visible_paths;
+use lineshaft_plc_runtime::virt::{self, Ended, Record, VirtualRun};
+
+use super::arguments::{assignment, interval, paths};
+use crate::failure::Failure;
+use crate::finding::colored;
+use crate::spelling;
+
+/// Exit code of a run that ended with a fault of the program.
+const FAULTED: u8 = 3;
+/// A scan that loops more often than this hangs: it ends with the fault of a watchdog.
+const BACK_EDGES_MAX: u64 = 1_000_000_000;
+
+/// The flags of `lineshaft plc run`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Structured Text; all files are one program, in any order
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// Number of scans
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    scans: u64,
+
+    /// Virtual time from one scan to the next, such as 10ms or 250us
+    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = interval)]
+    interval: u64,
+
+    /// Set a variable before the first scan, to a value as one writes it in the program; repeatable
+    #[arg(long, value_name = "PATH=VALUE", value_parser = assignment)]
+    set: Vec<(String, String)>,
+
+    /// Print these variables after each scan; repeatable
+    #[arg(long, value_name = "PATH,…")]
+    trace: Vec<String>,
+}
+
+/// Runs the subcommand.
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let units = super::sources::read(&arguments.files)?;
+    let program = match compile(&units, &virt::options(arguments.interval)) {
+        Ok(program) => {
+            complain(&program.diagnostics, &units);
+            Arc::new(program)
+        }
+        Err(diagnostics) => {
+            complain(&diagnostics, &units);
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let run = VirtualRun {
+        program: Arc::clone(&program),
+        interval_ns: arguments.interval,
+        scans: arguments.scans,
+        sets: arguments.set.clone(),
+        traces: paths(&arguments.trace),
+        budget: Some(BACK_EDGES_MAX),
+    };
+    let mut lines = Lines { out: BufWriter::new(io::stdout().lock()), failed: None };
+    let ended = run.run(|record| lines.write(&record));
+    lines.finish()?;
+    match ended {
+        Ok(Ended::Completed) => Ok(ExitCode::SUCCESS),
+        Ok(Ended::Faulted) => Ok(ExitCode::from(FAULTED)),
+        Err(error) => Err(explain(error, &program.layout)),
+    }
+}
+
+/// Standard output carries the values, standard error what the compiler has to say.
+fn complain(diagnostics: &[Diagnostic], units: &[SourceUnit]) {
+    let mut err = io::stderr().lock();
+    let color = colored(&err);
+    // Without standard error there is nobody to tell.
+    let _ = write!(err, "{}", render(diagnostics, units, color));
+}
+
+/// A path or a value that does not fit is a mistake on the command line.
+fn explain(error: lineshaft_plc_runtime::Error, layout: &Layout) -> Failure {
+    use lineshaft_plc_runtime::Error;
+    match error {
+        Error::UnknownVariable(path) => {
+            let hint = spelling::hint(&path, visible_paths(layout));
+            Failure::Usage(format!("there is no variable {path:?}{hint}"))
+        }
+        Error::BadLiteral { .. } | Error::Constant(_) => Failure::Usage(error.to_string()),
+        other => Failure::Engine(other),
+    }
+}
+
+/// Standard output, which may go away while the program runs.
+struct Lines<W: Write> {
+    out: BufWriter<W>,
+    failed: Option<io::Error>,
+}
+
+impl<W: Write> Lines<W> {
+    fn write(&mut self, record: &Record) {
+        if self.failed.is_none() {
+            let written = serde_json::to_writer(&mut self.out, record)
+                .map_err(io::Error::from)
+                .and_then(|()| self.out.write_all(b"\n"));
+            self.failed = written.err();
+        }
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        match self.failed.take() {
+            Some(error) => Err(error),
+            None => self.out.flush(),
+        }
+    }
+}

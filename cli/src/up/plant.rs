@@ -1,0 +1,254 @@
+//! The parts of a running plant, in the order in which they start, and the other way round when they end.
+
+use std::convert::Infallible;
+use std::io;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use kube::Client;
+use lineshaft_node_agent as node_agent;
+use prometheus::process_collector::ProcessCollector;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::apiserver::{Apiserver, Setup};
+use super::apply::{self, Applied, Outcome};
+use super::console::{self, Watched};
+use super::data_directory::DataDirectory;
+use super::identities::Identities;
+use super::install;
+use super::observe::observe;
+use super::operator;
+use super::screen::Screen;
+use super::{Arguments, UpError};
+use crate::manifest::Manifest;
+
+/// What was made sure of before anything is started.
+pub(crate) struct Ground {
+    /// Locked.
+    pub(crate) data: DataDirectory,
+    /// Bound.
+    pub(crate) console: TcpListener,
+    /// The API server's executable; absent where a cluster is used.
+    pub(crate) apiserver: Option<PathBuf>,
+    /// Executable of keepers and runners.
+    pub(crate) keeper: PathBuf,
+    /// Of this node.
+    pub(crate) node: String,
+}
+
+/// What runs.
+pub(crate) struct Plant {
+    screen: Screen,
+    data: DataDirectory,
+    identities: Identities,
+    watched: Watched,
+    begun: Instant,
+    agent: Option<Part<Result<(), node_agent::Error>>>,
+    /// Gives the agent its client, once there is a server to talk to.
+    agent_client: Option<oneshot::Sender<Client>>,
+    console: Part<io::Result<()>>,
+    apiserver: Option<Apiserver>,
+    operator: Option<Part<()>>,
+    observer: Option<Part<()>>,
+}
+
+/// A task with its way to be ended.
+struct Part<T> {
+    stop: CancellationToken,
+    task: JoinHandle<T>,
+}
+
+impl<T: Send + 'static> Part<T> {
+    fn start<F: Future<Output = T> + Send + 'static>(run: impl FnOnce(CancellationToken) -> F) -> Self {
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(run(stop.clone()));
+        Self { stop, task }
+    }
+
+    /// Asks it to end, and waits until it has. Nothing if it panicked, which the panic has said.
+    async fn end(self) -> Option<T> {
+        self.stop.cancel();
+        self.task.await.ok()
+    }
+}
+
+impl Plant {
+    /// Starts what needs no API server: the agent runs at once what it ran before.
+    pub(crate) fn found(arguments: &Arguments, ground: Ground, screen: Screen) -> Result<Self, UpError> {
+        let Ground { data, console, apiserver: _, keeper, node } = ground;
+        let identities = match &arguments.kubeconfig {
+            Some(kubeconfig) => Identities::impersonated(kubeconfig, &node),
+            None => Identities::embedded(&data, &node),
+        };
+        let watched = Watched::default();
+        watched.registry.register(Box::new(ProcessCollector::for_self()))?;
+
+        let (agent_client, client) = oneshot::channel();
+        let options = node_agent::Options {
+            lifeline: node_agent::Lifeline::WithParent,
+            registry: watched.registry.clone(),
+            readiness: watched.agent.clone(),
+            ..node_agent::Options::new(node, data.join("node"), keeper)
+        };
+        let client = async {
+            match client.await {
+                Ok(client) => client,
+                // No server came up, and the plant is about to end.
+                Err(_) => std::future::pending().await,
+            }
+        };
+        let agent = Part::start(|stop| node_agent::run(client, options, stop));
+
+        let served = watched.clone();
+        let console = Part::start(|stop| console::serve(console, served, stop));
+        Ok(Self {
+            screen,
+            data,
+            identities,
+            watched,
+            begun: Instant::now(),
+            agent: Some(agent),
+            agent_client: Some(agent_client),
+            console,
+            apiserver: None,
+            operator: None,
+            observer: None,
+        })
+    }
+
+    /// Starts the rest, applies the manifests, and goes on until something fails.
+    pub(crate) async fn run(
+        &mut self,
+        arguments: &Arguments,
+        apiserver: Option<PathBuf>,
+        manifests: Vec<Manifest>,
+    ) -> Result<Infallible, UpError> {
+        if let Some(program) = apiserver {
+            self.start_apiserver(arguments, program).await?;
+        }
+        let admin = self.identities.admin.client().await?;
+        self.install(&admin).await?;
+        self.start_operator().await?;
+        if let Some(agent_client) = self.agent_client.take() {
+            let client = self.identities.agent.client().await?;
+            // An agent that has ended needs no client; how it ended is looked at below.
+            let _ = agent_client.send(client);
+        }
+        self.apply(&admin, &manifests).await?;
+        drop(manifests);
+        self.observe(admin);
+        Err(self.agent_ended().await)
+    }
+
+    /// Waits for an end that nobody asked for.
+    async fn agent_ended(&mut self) -> UpError {
+        let Some(agent) = &mut self.agent else { return UpError::AgentEnded };
+        let ended = (&mut agent.task).await;
+        self.agent = None;
+        match ended {
+            Ok(Err(error)) => error.into(),
+            Ok(Ok(())) | Err(_) => UpError::AgentEnded,
+        }
+    }
+
+    async fn start_apiserver(&mut self, arguments: &Arguments, program: PathBuf) -> Result<(), UpError> {
+        let begun = Instant::now();
+        let setup = Setup {
+            program,
+            data: self.data.join("apiserver"),
+            log: self.data.join("apiserver.log"),
+            listen: arguments.listen,
+            identities: self.identities.clone(),
+        };
+        let start = Apiserver::start(setup, self.screen.clone());
+        let apiserver = self.screen.step("starting the API server", start).await?;
+        self.screen.line(&format!("API server ready at {} ({})", apiserver.address, seconds(begun)));
+        self.apiserver = Some(apiserver);
+        Ok(())
+    }
+
+    async fn install(&self, admin: &Client) -> Result<(), UpError> {
+        let begun = Instant::now();
+        let work = install::install(admin, install::wanted()?);
+        let installed = self.screen.step("installing kinds, roles and policies", work).await?;
+        let what = match (installed.written, installed.total) {
+            (0, total) => format!("{total} objects are as they should be"),
+            (written, total) => format!("{written} of {total} objects written"),
+        };
+        self.screen.line(&format!("kinds, roles and policies: {what} ({})", seconds(begun)));
+        Ok(())
+    }
+
+    async fn start_operator(&mut self) -> Result<(), UpError> {
+        let client = self.identities.operator.client().await?;
+        let (watched, screen) = (self.watched.operator.clone(), self.screen.clone());
+        self.operator = Some(Part::start(|stop| operator::run(client, watched, screen, stop)));
+        Ok(())
+    }
+
+    async fn apply(&self, admin: &Client, manifests: &[Manifest]) -> Result<(), UpError> {
+        let applied = self.screen.step("applying manifests", apply::apply(admin, manifests)).await?;
+        for Applied { identity, outcome } in applied {
+            let said = match outcome {
+                Outcome::Created => "created".to_owned(),
+                Outcome::Changed => "changed".to_owned(),
+                Outcome::Unchanged => "unchanged".to_owned(),
+                Outcome::Kept(why) => format!("kept as it is, since others changed it on the server: {why}"),
+            };
+            self.screen.line(&format!("{identity}: {said}"));
+        }
+        Ok(())
+    }
+
+    fn observe(&mut self, admin: Client) {
+        let kubeconfig = self.identities.admin.path.display();
+        let footer = format!(
+            "kubeconfig: {kubeconfig}\ntry: kubectl --kubeconfig {kubeconfig} get lineshaft\n     \
+             kubectl --kubeconfig {kubeconfig} describe plc"
+        );
+        self.screen.line(&format!("started in {}; Ctrl-C ends it", seconds(self.begun)));
+        if !self.screen.is_terminal() {
+            self.screen.line(&footer);
+        }
+        let (screen, begun) = (self.screen.clone(), self.begun);
+        self.observer = Some(Part::start(move |stop| observe(admin, screen, footer, begun, stop)));
+    }
+
+    /// Ends everything, the agent first: outputs are safe before anything else goes away. `hurry` cuts the rest short.
+    pub(crate) async fn stop(self, hurry: impl Future<Output = ()>) -> Result<(), UpError> {
+        if let Some(observer) = self.observer {
+            observer.end().await;
+        }
+        self.screen.close();
+        self.screen.line("stopping: outputs to their safe values");
+        let agent = match self.agent {
+            Some(agent) => agent.end().await.unwrap_or(Ok(())),
+            None => Ok(()),
+        };
+        let rest = async {
+            if let Some(operator) = self.operator {
+                operator.end().await;
+            }
+            self.console.end().await;
+            if let Some(apiserver) = self.apiserver {
+                apiserver.stop().await;
+            }
+        };
+        tokio::select! {
+            () = rest => {}
+            // What is left ends with this process: the API server has every acknowledged write on disk.
+            () = hurry => {}
+        }
+        agent?;
+        self.screen.line("stopped");
+        Ok(())
+    }
+}
+
+/// `1.2 s`
+pub(super) fn seconds(since: Instant) -> String {
+    format!("{:.1} s", since.elapsed().as_secs_f32())
+}

@@ -1,0 +1,150 @@
+//! `lineshaft plc check` and `lineshaft plc run`.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+
+mod common;
+
+use common::{Done, Scratch, lineshaft};
+use serde_json::{Value, json};
+
+const COUNTER: &str = "\
+TYPE Mode : (Idle, Busy); END_TYPE
+PROGRAM Main
+VAR
+  n : INT := 5;
+  half : REAL := 0.5;
+  on : BOOL;
+  mode : Mode := Mode#Busy;
+  text : STRING := 'hé';
+  wait : TON;
+  list : ARRAY[1..3] OF INT := [1, 2, 3];
+  grid : ARRAY[0..1, 0..1] OF INT;
+END_VAR
+  n := n + 1;
+  wait(IN := TRUE, PT := T#25ms);
+  on := wait.Q;
+  grid[1, 0] := n;
+END_PROGRAM
+";
+
+fn run(source: &str, arguments: &[&str]) -> Done {
+    let scratch = Scratch::with(&[("main.st", source)]);
+    let all: Vec<&str> = ["plc", "run", "main.st"].iter().chain(arguments).copied().collect();
+    lineshaft(&all, scratch.path())
+}
+
+fn lines(done: &Done) -> Vec<Value> {
+    done.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_trace_has_a_line_for_each_scan() {
+    let done =
+        run(COUNTER, &["--scans", "3", "--interval", "10ms", "--trace", "main.N,Main.on,Main.grid[1,0]"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(
+        done.stdout,
+        "{\"scan\":1,\"time_us\":10000,\"values\":{\"Main.grid[1,0]\":6,\"Main.on\":false,\"main.N\":6}}\n\
+         {\"scan\":2,\"time_us\":20000,\"values\":{\"Main.grid[1,0]\":7,\"Main.on\":false,\"main.N\":7}}\n\
+         {\"scan\":3,\"time_us\":30000,\"values\":{\"Main.grid[1,0]\":8,\"Main.on\":false,\"main.N\":8}}\n"
+    );
+    let done = run(COUNTER, &["--scans=4", "--interval=10ms", "--trace=Main.on"]);
+    assert_eq!(lines(&done)[3], json!({"scan": 4, "time_us": 40000, "values": {"Main.on": true}}));
+}
+
+#[test]
+fn without_a_trace_every_variable_is_printed_once() {
+    let done = run(COUNTER, &["--scans", "2", "--set", "Main.n=41", "--set", "MAIN.HALF=1.25"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let lines = lines(&done);
+    assert_eq!(lines.len(), 1);
+    assert_eq!((&lines[0]["scan"], &lines[0]["time_us"]), (&json!(2), &json!(20000)));
+    let main = &lines[0]["values"]["Main"];
+    assert_eq!(main["n"], 43);
+    assert_eq!(main["half"], 1.25);
+    assert_eq!(main["mode"], "Busy");
+    assert_eq!(main["text"], "hé");
+    assert_eq!(main["list"], json!([1, 2, 3]));
+    assert_eq!(main["wait"]["PT"], 25_000_000);
+}
+
+#[test]
+fn a_fault_is_the_last_line_and_exit_code_3() {
+    let source = "PROGRAM Main\nVAR n : INT; z : INT; END_VAR\n  n := 10 / z;\nEND_PROGRAM\n";
+    let done = run(source, &["--scans", "5", "--trace", "Main.n"]);
+    assert_eq!(done.code, 3, "{done:?}");
+    let lines = lines(&done);
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0]["fault"]["code"], "DivideByZero");
+    let at = lines[0]["fault"]["at"].as_str().unwrap();
+    assert!(at.starts_with("main.st:3:"), "{at}");
+    assert_eq!(run(source, &["--set", "Main.z=2"]).code, 0);
+}
+
+#[test]
+fn what_does_not_compile_does_not_run() {
+    let done = run("PROGRAM Main\n  x := 1;\nEND_PROGRAM\n", &[]);
+    assert_eq!((done.code, done.stdout.as_str()), (1, ""), "{done:?}");
+    assert!(done.stderr.starts_with("error[LS"), "{}", done.stderr);
+    assert!(done.stderr.contains(" --> main.st:2:3\n"), "{}", done.stderr);
+}
+
+#[test]
+fn mistakes_on_the_command_line_are_exit_code_2() {
+    for (arguments, said) in [
+        (
+            &["--trace", "Main.nn"] as &[&str],
+            "error: there is no variable \"Main.nn\", did you mean \"Main.n\"?\n",
+        ),
+        (
+            &["--set", "Mian.half=1"],
+            "error: there is no variable \"Mian.half\", did you mean \"Main.half\"?\n",
+        ),
+    ] {
+        let done = run(COUNTER, arguments);
+        assert_eq!((done.code, done.stderr.as_str(), done.stdout.as_str()), (2, said, ""), "{done:?}");
+    }
+    for arguments in [
+        &["--set", "Main.n=abc"] as &[&str],
+        &["--set", "Main.n"],
+        &["--interval", "10"],
+        &["--interval", "0ms"],
+        &["--scans", "-1"],
+        &["--nonsense"],
+    ] {
+        let done = run(COUNTER, arguments);
+        assert_eq!((done.code, done.stdout.as_str()), (2, ""), "{arguments:?}: {done:?}");
+    }
+    let done = lineshaft(&["plc", "run", "missing.st"], std::path::Path::new("/"));
+    assert_eq!(
+        (done.code, done.stderr.as_str()),
+        (2, "error: missing.st: No such file or directory (os error 2)\n")
+    );
+}
+
+#[test]
+fn check_prints_the_diagnostics_alone() {
+    let good = Scratch::with(&[("main.st", COUNTER)]);
+    let done = lineshaft(&["plc", "check", "main.st"], good.path());
+    assert_eq!((done.code, done.stdout.as_str()), (0, "checked 1 file: no errors\n"), "{done:?}");
+
+    let bad = Scratch::with(&[
+        ("a.st", "PROGRAM Main\n  x := 1;\nEND_PROGRAM\n"),
+        ("b.st", "FUNCTION F : INT\n  F := 1;\nEND_FUNCTION\n"),
+    ]);
+    let done = lineshaft(&["plc", "check", "a.st", "b.st"], bad.path());
+    assert_eq!(done.code, 1, "{done:?}");
+    assert!(done.stdout.contains("2 |   x := 1;\n  |   ^"), "{}", done.stdout);
+    assert!(done.stdout.ends_with("checked 2 files: 1 error\n"), "{}", done.stdout);
+
+    let done = lineshaft(&["plc", "check", "--output", "json", "a.st", "b.st"], bad.path());
+    assert_eq!(done.code, 1);
+    let found: Value = serde_json::from_str(&done.stdout).unwrap();
+    let one = &found[0];
+    assert_eq!(found.as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&one["file"], &one["line"], &one["column"], &one["endLine"], &one["endColumn"], &one["severity"]),
+        (&json!("a.st"), &json!(2), &json!(3), &json!(2), &json!(4), &json!("error"))
+    );
+    assert!(one["code"].as_str().unwrap().starts_with("LS"), "{one}");
+    assert!(!one["message"].as_str().unwrap().is_empty(), "{one}");
+}
