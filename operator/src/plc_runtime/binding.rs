@@ -157,6 +157,7 @@ fn explain(spec: &PlcRuntimeSpec, nodes: usize, misfits: &BTreeMap<Misfit, usize
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     fn node(name: &str, change: Value) -> EdgeNode {
@@ -296,5 +297,50 @@ mod tests {
         assert_eq!(decide_alone(&odd, &nodes), Decision::bound("c"));
         let moved = plc(json!({"status": {"nodeName": "b", "holder": "c"}}));
         assert_eq!(decide_alone(&moved, &nodes), Decision::bound("c"));
+    }
+
+    /// A node of each kind, by its bits: ready, fenced, closed for scheduling.
+    fn arbitrary_nodes() -> impl Strategy<Value = Vec<EdgeNode>> {
+        proptest::collection::vec(0_u8..8, 0..5).prop_map(|kinds| {
+            let of = |(index, bits): (usize, u8)| {
+                let mut change = json!({"spec": {
+                    "fencing": if bits & 2 == 0 { "Unfenced" } else { "Fenced" },
+                    "scheduling": if bits & 4 == 0 { "Enabled" } else { "Disabled" }
+                }});
+                if bits & 1 == 0 {
+                    merge(&mut change, not_ready());
+                }
+                node(["a", "b", "c", "d", "e"][index], change)
+            };
+            kinds.into_iter().enumerate().map(of).collect()
+        })
+    }
+
+    fn arbitrary_name() -> impl Strategy<Value = Option<&'static str>> {
+        prop_oneof![Just(None), Just(Some("a")), Just(Some("b")), Just(Some("z"))]
+    }
+
+    proptest! {
+        /// The promise that this module is for.
+        #[test]
+        fn nothing_leaves_a_holder_that_is_not_fenced(
+            nodes in arbitrary_nodes(), wanted in arbitrary_name(), bound in arbitrary_name(), holds in any::<bool>()
+        ) {
+            let holder = bound.filter(|_| holds);
+            let plc = plc(json!({"spec": {"nodeName": wanted}, "status": {"nodeName": bound, "holder": holder}}));
+            let decision = decide_alone(&plc, &nodes);
+            let find = |name: &str| nodes.iter().find(|node| node.name_any() == name);
+            let fenced = |name: &str| find(name).is_some_and(|node| node.spec.fencing == Fencing::Fenced);
+            if let Some(holder) = holder.filter(|holder| !fenced(holder)) {
+                prop_assert_eq!(decision.node.as_deref(), Some(holder));
+            }
+            if decision.node.as_deref() != bound {
+                let target = find(decision.node.as_deref().expect("a binding is never taken away"));
+                prop_assert_eq!(misfit(&plc.spec, target.expect("a node that exists")), None);
+            }
+            let mut reversed = nodes.clone();
+            reversed.reverse();
+            prop_assert_eq!(decide_alone(&plc, &reversed), decision);
+        }
     }
 }
