@@ -6,6 +6,9 @@ use std::fmt;
 use super::program::Program;
 use crate::program_hash;
 
+/// Ending of the keys that are taken where none are named.
+const SOURCE_ENDING: &str = ".st";
+
 /// Data of `ConfigMap`s by their names.
 pub type ConfigMaps = BTreeMap<String, BTreeMap<String, String>>;
 
@@ -106,8 +109,11 @@ impl Program {
             let file = |key: &String, text: &String| SourceFile { name: key.clone(), text: text.clone() };
             if reference.keys.is_empty() {
                 let before = files.len();
-                files
-                    .extend(data.iter().filter(|(key, _)| is_source(key)).map(|(key, text)| file(key, text)));
+                files.extend(
+                    data.iter()
+                        .filter(|(key, _)| key.ends_with(SOURCE_ENDING))
+                        .map(|(key, text)| file(key, text)),
+                );
                 if files.len() == before {
                     missing.push(Unresolved::NoSources { path, name });
                 }
@@ -131,10 +137,6 @@ impl Program {
 /// The hash of source files that goes into `status.accepted` and `status.program`.
 pub fn sources_hash(files: &[SourceFile]) -> String {
     program_hash(files.iter().map(|file| (file.name.as_str(), file.text.as_str())))
-}
-
-fn is_source(key: &str) -> bool {
-    key.len() > 3 && key[key.len() - 3..].eq_ignore_ascii_case(".st")
 }
 
 #[cfg(test)]
