@@ -213,13 +213,7 @@ impl<'m, 'a> Checker<'m, 'a> {
             }
             _ => false,
         };
-        let lossy = match (self.elementary(expr.ty), self.elementary(target)) {
-            (Some(a), Some(b)) => {
-                convert::is_number(a) && convert::is_number(b) || types::is_bits(a) && types::is_bits(b)
-            }
-            _ => false,
-        };
-        let code = if lossy { Code::Narrowing } else { Code::TypeMismatch };
+        let code = if self.loses(expr.ty, target) { Code::Narrowing } else { Code::TypeMismatch };
         let literal = matches!((self.types().get(expr.ty), self.types().get(target)),
             (Type::Text { wide: a, .. }, Type::Text { wide: b, .. }) if a != b);
         let plain = |name: String| name.split('[').next().unwrap_or_default().to_owned();
@@ -243,6 +237,16 @@ impl<'m, 'a> Checker<'m, 'a> {
             finding.help(help);
         }
         Self::poison(expr.span)
+    }
+
+    /// Whether a conversion would be legal, only not without loss.
+    fn loses(&self, from: TypeId, to: TypeId) -> bool {
+        match (self.elementary(from), self.elementary(to)) {
+            (Some(a), Some(b)) => {
+                convert::is_number(a) && convert::is_number(b) || types::is_bits(a) && types::is_bits(b)
+            }
+            _ => false,
+        }
     }
 
     /// The expression must be a BOOL.

@@ -3,6 +3,7 @@
 use crate::ast::{Address, Argument, ConfigBinding, Name, ProgramDecl, Resource, TaskDecl};
 use crate::check::{self, Checker};
 use crate::diagnostic::Code;
+use crate::effects;
 use crate::hir::{Expr, Place, Root, Value};
 use crate::layout::Elementary;
 use crate::model::{Item, Model, VarKind};
@@ -68,6 +69,7 @@ pub(crate) fn plan(model: &mut Model<'_>, options: &Options) -> Plan {
     planner.bindings(options);
     planner.incomplete_addresses();
     let mut plan = planner.plan;
+    effects::report_two_writers(model, &plan);
     plan.tasks.sort_by_key(|task| (matches!(task.trigger, TriggerPlan::Background), task.priority));
     plan
 }
@@ -212,21 +214,20 @@ impl<'a> Planner<'_, 'a> {
         let trigger = match (interval, &task.single) {
             (Some(ns), None) if ns > 0 => TriggerPlan::Cyclic(ns.min(i128::from(i64::MAX)) as u64),
             (None, Some(single)) if task.interval.is_none() => {
-                match Checker::new(self.model, None).event(single) {
-                    Some(place) => TriggerPlan::Event(place),
-                    None => return,
-                }
+                let place = Checker::new(self.model, None).event(single);
+                place.map_or(TriggerPlan::Background, TriggerPlan::Event)
             }
             (Some(_), Some(_)) => {
                 let message = "SINGLE together with INTERVAL is not supported yet";
                 self.model.sink.report(Code::NotSupportedYet, task.name.span, message);
-                return;
+                TriggerPlan::Background
             }
-            _ if task.interval.is_some() && interval.is_none() => return,
+            // Reported already; the task exists, so that its programs are no second mistake.
+            _ if task.interval.is_some() && interval.is_none() => TriggerPlan::Background,
             _ => {
                 let message = format!("task `{}` needs an INTERVAL above zero or SINGLE", task.name.text);
                 self.model.sink.report(Code::BadTask, task.name.span, message);
-                return;
+                TriggerPlan::Background
             }
         };
         let priority = task.priority.as_ref().and_then(|e| check::constant_integer(self.model, None, e));

@@ -46,6 +46,12 @@ pub(crate) enum ExprKind {
     Choose(Box<Expr>, Vec<Expr>),
     Intrinsic(Intrinsic, Vec<Expr>),
     Call(Box<Call>),
+    /// The value if `enable` holds, else the default of its type; `enabled` gets `enable`.
+    Enabled {
+        enable: Box<Expr>,
+        enabled: Option<Box<Place>>,
+        value: Box<Expr>,
+    },
 }
 
 /// How a conversion treats what does not fit.

@@ -90,6 +90,8 @@ pub(crate) enum Kind {
     Dot,
     #[token("^")]
     Caret,
+    /// Already reported.
+    Bad,
     /// After the last token.
     End,
 }
@@ -153,9 +155,16 @@ keywords! {
     Test "TEST" EndTest "END_TEST" RefTo "REF_TO" This "THIS" Super "SUPER"
 }
 
-/// Words that are keywords only at the start of a declaration, so that variables may have these names.
-const CONTEXTUAL: [Keyword; 6] =
-    [Keyword::Task, Keyword::Step, Keyword::Test, Keyword::Action, Keyword::Property, Keyword::Transition];
+/// Words that are keywords only in places where no name can stand, so that variables may have these names.
+const CONTEXTUAL: [Keyword; 7] = [
+    Keyword::By,
+    Keyword::Task,
+    Keyword::Step,
+    Keyword::Test,
+    Keyword::Action,
+    Keyword::Property,
+    Keyword::Transition,
+];
 
 impl Keyword {
     /// May also be the name of a variable.
@@ -245,6 +254,9 @@ pub(crate) fn tokens(text: &str, unit: u32, sink: &mut Sink) -> Vec<Token> {
         let span = Span { unit, start: range.start as u32, end: range.end as u32 };
         let Ok(kind) = kind else {
             bad = Some(bad.map_or(span, |bad| bad.to(span)));
+            if !matches!(tokens.last(), Some(Token { kind: Kind::Bad, .. })) {
+                tokens.push(Token { kind: Kind::Bad, span });
+            }
             continue;
         };
         report_bad(bad.take(), text, sink);

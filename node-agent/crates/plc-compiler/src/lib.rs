@@ -13,6 +13,7 @@ mod ast;
 mod check;
 mod config;
 pub mod diagnostic;
+mod effects;
 mod hir;
 pub mod ir;
 pub mod layout;
@@ -78,7 +79,7 @@ fn compile_here(units: &[SourceUnit], options: &Options) -> Result<Program, Vec<
                 format!("`{}` has {} bytes; at most {MAX_SOURCE} are allowed", unit.name, unit.text.len());
             sink.report(Code::SourceTooLong, span, message);
         } else {
-            trees.push(parse::parse(&unit.text, index as u32, &mut sink));
+            trees.push(parse::parse(&unit.text, index as u32, options.dialect, &mut sink));
         }
     }
     let standard_tree = standard::parse(units.len() as u32);

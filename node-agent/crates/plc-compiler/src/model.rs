@@ -180,8 +180,14 @@ impl<'a> Model<'a> {
         for decl in units.iter().flatten() {
             model.collect(decl, &mut sections);
         }
+        // Constants first: bounds and lengths of types are made of them.
+        let (constants, others): (Vec<_>, Vec<_>) =
+            sections.into_iter().partition(|(_, section): &(_, &VarSection)| section.constant);
+        for (list, section) in constants {
+            model.global_section(list, section);
+        }
         model.resolve_all_types(units);
-        for (list, section) in sections {
+        for (list, section) in others {
             model.global_section(list, section);
         }
         model.resolve_interfaces();

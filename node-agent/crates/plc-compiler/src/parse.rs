@@ -9,6 +9,7 @@ mod pou;
 mod statement;
 mod types;
 
+use crate::Dialect;
 use crate::ast::{Address, AddressAt, Area, Decl, Name};
 use crate::diagnostic::{Code, Sink};
 use crate::lex::{self, Keyword, Kind, Token};
@@ -20,16 +21,14 @@ const MAX_NESTING: u32 = 256;
 const MAX_HEIGHT: u16 = 1000;
 
 /// Declarations of one source unit.
-pub(crate) fn parse(text: &str, unit: u32, sink: &mut Sink) -> Vec<Decl> {
-    let tokens = lex::tokens(text, unit, sink);
-    let mut parser = Parser { text, tokens, at: 0, nesting: 0, loops: 0, standard: false, sink };
-    parser.unit()
+pub(crate) fn parse(text: &str, unit: u32, dialect: Dialect, sink: &mut Sink) -> Vec<Decl> {
+    Parser::new(text, unit, dialect, sink).unit()
 }
 
 /// As [`parse`], for the standard library: names beginning with `__` are legal.
 pub(crate) fn parse_standard(text: &str, unit: u32, sink: &mut Sink) -> Vec<Decl> {
-    let tokens = lex::tokens(text, unit, sink);
-    let mut parser = Parser { text, tokens, at: 0, nesting: 0, loops: 0, standard: true, sink };
+    let mut parser = Parser::new(text, unit, Dialect::Lineshaft, sink);
+    parser.standard = true;
     parser.unit()
 }
 
@@ -79,10 +78,26 @@ struct Parser<'a> {
     /// Loops around the current statement.
     loops: u32,
     standard: bool,
+    dialect: Dialect,
+    /// Token of the last syntax error.
+    error_at: Option<usize>,
     sink: &'a mut Sink,
 }
 
 impl<'a> Parser<'a> {
+    fn new(text: &'a str, unit: u32, dialect: Dialect, sink: &'a mut Sink) -> Self {
+        let tokens = lex::tokens(text, unit, sink);
+        Self { text, tokens, at: 0, nesting: 0, loops: 0, standard: false, dialect, error_at: None, sink }
+    }
+
+    /// Reports a construct that Ed. 3 does not have.
+    fn extension(&mut self, span: Span, what: &str) {
+        if self.dialect == Dialect::Iec {
+            let message = format!("{what} is an extension that the dialect Iec does not have");
+            self.sink.report(Code::OutsideDialect, span, message);
+        }
+    }
+
     fn unit(&mut self) -> Vec<Decl> {
         let mut decls = Vec::new();
         while self.kind() != Kind::End && !self.sink.is_full() {
@@ -171,7 +186,17 @@ impl<'a> Parser<'a> {
         self.expect(Kind::Keyword(keyword), keyword.text())
     }
 
+    /// Whether a syntax error may be reported here: once for each token, never at what the lexer refused.
+    fn first_error_here(&mut self) -> bool {
+        let near_bad = self.kind() == Kind::Bad || self.at > 0 && self.tokens[self.at - 1].kind == Kind::Bad;
+        let first = self.error_at.replace(self.at) != Some(self.at);
+        first && !near_bad
+    }
+
     fn error_expected(&mut self, what: &str) {
+        if !self.first_error_here() {
+            return;
+        }
         let found = self.found();
         // A missing thing is best shown where it should stand: after the token before.
         let span = if self.kind() == Kind::End { self.last_span().after() } else { self.span() };
@@ -194,8 +219,14 @@ impl<'a> Parser<'a> {
             return;
         }
         let span = self.last_span().after();
-        let found = self.found();
-        self.sink.report(Code::MissingSemicolon, span, format!("expected `;` after {after}, found {found}"));
+        if self.first_error_here() {
+            let found = self.found();
+            self.sink.report(
+                Code::MissingSemicolon,
+                span,
+                format!("expected `;` after {after}, found {found}"),
+            );
+        }
         // On the next line a new statement begins; on this one the rest belongs to the broken one.
         let between = self.text.get(span.start as usize..self.span().start as usize).unwrap_or("");
         if !between.contains('\n') {
@@ -243,6 +274,8 @@ impl<'a> Parser<'a> {
             let message = format!("nested more than {MAX_NESTING} levels deep");
             self.sink.report(Code::TooDeep, self.span(), message);
             self.skip_to(|kind| matches!(kind, Kind::Semicolon | Kind::Keyword(_)));
+            // What the enclosing levels miss now is no further mistake.
+            self.error_at = Some(self.at);
             return None;
         }
         self.nesting += 1;

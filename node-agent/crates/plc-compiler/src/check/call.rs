@@ -45,12 +45,16 @@ impl Checker<'_, '_> {
             self.model.resolve_interfaces();
             return self.function_call(pou, name, arguments, span);
         }
+        if let Some(enabling) = self.standard_enabling(arguments) {
+            let rest: Vec<Argument> = arguments.iter().filter(|a| !is_enabling(a)).cloned().collect();
+            return self.enabled_call(callee, &rest, enabling, want, span);
+        }
         if let Some(conversion) = convert::parse(&name.key) {
             let Some(mut args) = self.positional(name, arguments, &["IN"], 1) else {
                 return Self::poison(span);
             };
             let Some(arg) = args.pop() else { return Self::poison(span) };
-            return self.conversion(&name.text, &conversion, arg, span);
+            return self.conversion(&name.text, &conversion, arg, want, span);
         }
         if let Some(result) = self.standard_call(name, arguments, want, span) {
             return result;
@@ -130,7 +134,7 @@ impl Checker<'_, '_> {
         self.model.resolve_interfaces();
         self.used(pou, callee.span);
         let name = self.model.pou(pou).name.clone();
-        let call = self.arguments(pou, &name, arguments, span)?;
+        let Some(call) = self.arguments(pou, &name, arguments, span) else { return Some(None) };
         let call = Call { instance: Some(place), ..call };
         Some(Some(Expr { kind: ExprKind::Call(Box::new(call)), ty: Types::VOID, span }))
     }
@@ -281,8 +285,8 @@ impl Checker<'_, '_> {
         if !self.types().implicit(ty, place.ty) {
             let (have, want) = (self.type_name(ty), self.type_name(place.ty));
             let message = format!("cannot assign the output `{}` of type {have} to {want}", parameter.text);
-            self.report(Code::TypeMismatch, value.span, message)
-                .help("read the output after the call and convert it");
+            let code = if self.loses(ty, place.ty) { Code::Narrowing } else { Code::TypeMismatch };
+            self.report(code, value.span, message).help("read the output after the call and convert it");
             return false;
         }
         call.outputs.push((var, place));
@@ -338,6 +342,58 @@ impl Checker<'_, '_> {
         address.is_some_and(|(address, _)| address.at.is_some_and(|at| at.bits == 1))
     }
 
+    /// EN and ENO of a standard function.
+    fn standard_enabling(&mut self, arguments: &[Argument]) -> Option<Enabling> {
+        if !arguments.iter().any(is_enabling) {
+            return None;
+        }
+        let mut enabling = Enabling { enable: None, enabled: None };
+        for argument in arguments.iter().filter(|a| is_enabling(a)) {
+            let Some(value) = &argument.value else { continue };
+            if argument.output {
+                enabling.enabled = self.target(value).filter(|place| place.ty == Types::BOOL);
+            } else {
+                enabling.enable = Some(self.condition(value));
+            }
+        }
+        Some(enabling)
+    }
+
+    /// A standard function that runs only if EN, and tells by ENO whether it could.
+    fn enabled_call(
+        &mut self,
+        callee: &ast::Expr,
+        arguments: &[Argument],
+        enabling: Enabling,
+        want: Option<TypeId>,
+        span: Span,
+    ) -> Expr {
+        let value = self.call_expression(callee, arguments, want, span);
+        let value = self.settle(value);
+        if matches!(value.kind, ExprKind::Poison) {
+            return value;
+        }
+        let truth = Self::integer(1, Types::BOOL, span);
+        let mut enable = enabling.enable.unwrap_or(truth);
+        // With ENO connected a division by zero is told there and is no fault.
+        if let (ExprKind::Binary(crate::hir::BinaryOp::Divide, _, divisor), true) =
+            (&value.kind, enabling.enabled.is_some())
+        {
+            let zero = Self::integer(0, divisor.ty, span);
+            let test = ExprKind::Compare(crate::ir::Cond::Ne, divisor.clone(), Box::new(zero));
+            let test = self.make(test, Types::BOOL, span);
+            let both = ExprKind::Shortcut { or: false, a: Box::new(enable), b: Box::new(test) };
+            enable = self.make(both, Types::BOOL, span);
+        }
+        let ty = value.ty;
+        let kind = ExprKind::Enabled {
+            enable: Box::new(enable),
+            enabled: enabling.enabled.map(Box::new),
+            value: Box::new(value),
+        };
+        Expr { kind, ty, span }
+    }
+
     /// Arguments of a standard function by position or name; extensible ones have more than `names`.
     pub(super) fn positional(
         &mut self,
@@ -391,6 +447,15 @@ impl Checker<'_, '_> {
                 None
             }
         }
+    }
+}
+
+fn is_enabling(argument: &Argument) -> bool {
+    let key = argument.name.as_ref().map(|name| name.key.as_ref());
+    match key {
+        Some("EN") => !argument.output,
+        Some("ENO") => argument.output,
+        _ => false,
     }
 }
 

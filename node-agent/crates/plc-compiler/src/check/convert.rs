@@ -103,7 +103,14 @@ pub(super) fn parse(key: &str) -> Option<Conversion> {
 }
 
 impl Checker<'_, '_> {
-    pub(super) fn conversion(&mut self, name: &str, conversion: &Conversion, arg: Expr, span: Span) -> Expr {
+    pub(super) fn conversion(
+        &mut self,
+        name: &str,
+        conversion: &Conversion,
+        arg: Expr,
+        want: Option<TypeId>,
+        span: Span,
+    ) -> Expr {
         let arg = match conversion.from {
             Some(Side::Elementary(e)) => {
                 let closed_enum = matches!(self.types().get(arg.ty), Type::Enum(_));
@@ -128,7 +135,7 @@ impl Checker<'_, '_> {
             Side::Text(wide) => self.to_text(arg, wide, span),
             Side::Integer => match storage {
                 Some(e) if is_number(e) => {
-                    let to = if e == Elementary::Lreal { Elementary::Lint } else { Elementary::Dint };
+                    let to = self.whole_type(e, want);
                     self.number(arg, to, Mode::Truncate, span)
                 }
                 _ => self.no_conversion(name, &arg, span),
@@ -258,12 +265,30 @@ impl Checker<'_, '_> {
         self.make(ExprKind::Binary(op, Box::new(a), Box::new(b)), ty, span)
     }
 
-    /// ROUND, CEIL, FLOOR: the nearest integer, as DINT or LINT by the argument.
-    pub(super) fn rounded(&mut self, f: crate::ir::MathFn, arg: Expr, span: Span) -> Expr {
-        let to =
-            if arg.ty == Types::elementary(Elementary::Lreal) { Elementary::Lint } else { Elementary::Dint };
+    /// ROUND, CEIL, FLOOR: the nearest integer, in the type that the context wants.
+    pub(super) fn rounded(
+        &mut self,
+        f: crate::ir::MathFn,
+        arg: Expr,
+        want: Option<TypeId>,
+        span: Span,
+    ) -> Expr {
         let ty = arg.ty;
+        let e = self.elementary(ty).unwrap_or(Elementary::Lreal);
         let whole = self.make(ExprKind::Intrinsic(Intrinsic::Math(f), vec![arg]), ty, span);
+        if want.and_then(|want| self.elementary(want)).is_some_and(types::is_real) {
+            return whole;
+        }
+        let to = self.whole_type(e, want);
         self.number(whole, to, Mode::Value, span)
+    }
+
+    /// The integer type that the context wants, else the one as wide as the real type.
+    fn whole_type(&self, from: Elementary, want: Option<TypeId>) -> Elementary {
+        match want.and_then(|want| self.elementary(want)) {
+            Some(e) if types::is_integer(e) => e,
+            _ if from == Elementary::Lreal => Elementary::Lint,
+            _ => Elementary::Dint,
+        }
     }
 }

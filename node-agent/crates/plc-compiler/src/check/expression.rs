@@ -23,7 +23,7 @@ impl Checker<'_, '_> {
                 self.value_of_place(expr, want)
             }
             Ast::Unary(op, operand) => self.unary(*op, operand, span),
-            Ast::Binary(op, op_span, a, b) => self.binary(*op, *op_span, a, b, span),
+            Ast::Binary(op, op_span, a, b) => self.binary(*op, *op_span, a, b, want, span),
             Ast::Call(callee, arguments) => self.call_expression(callee, arguments, want, span),
             Ast::Elements(_) | Ast::Members(_) => {
                 let message = "an aggregate can only be an initial value";
@@ -130,10 +130,22 @@ impl Checker<'_, '_> {
         Self::poison(span)
     }
 
-    fn binary(&mut self, op: Op, op_span: Span, a: &ast::Expr, b: &ast::Expr, span: Span) -> Expr {
-        let left = self.expr(a, None);
+    fn binary(
+        &mut self,
+        op: Op,
+        op_span: Span,
+        a: &ast::Expr,
+        b: &ast::Expr,
+        want: Option<TypeId>,
+        span: Span,
+    ) -> Expr {
+        // What is wanted of a comparison says nothing about its operands.
+        let arithmetic = matches!(op, Op::Add | Op::Subtract | Op::Multiply | Op::Divide | Op::Modulo);
+        let want = want.filter(|_| arithmetic);
+        let left = self.expr(a, want);
         let enum_hint = matches!(self.types().get(left.ty), Type::Enum(_)).then_some(left.ty);
-        let right = self.expr(b, enum_hint);
+        let right = self.expr(b, enum_hint.or(want));
+        let (left, right) = self.settle_wide(left, right, want);
         self.operate(op, op_span, left, right, span)
     }
 
@@ -143,7 +155,7 @@ impl Checker<'_, '_> {
             return Self::poison(span);
         }
         match op {
-            Op::And | Op::Or | Op::Xor => self.logic(op, left, right, span),
+            Op::And | Op::Or | Op::Xor => self.logic(op, true, left, right, span),
             Op::Equal | Op::NotEqual | Op::Less | Op::LessEqual | Op::Greater | Op::GreaterEqual => {
                 self.comparison(op, op_span, left, right, span)
             }
@@ -151,7 +163,8 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn logic(&mut self, op: Op, left: Expr, right: Expr, span: Span) -> Expr {
+    /// `shortcut`: BOOL operands evaluate the right side only if the left does not decide.
+    pub(super) fn logic(&mut self, op: Op, shortcut: bool, left: Expr, right: Expr, span: Span) -> Expr {
         let Some((left, right, e)) = self.unify(left, right) else { return Self::poison(span) };
         let Some(e) = e.filter(|e| types::is_bits(*e)) else {
             let is_bits = |c: &Self, x: &Expr| c.elementary(x.ty).is_some_and(types::is_bits);
@@ -159,7 +172,7 @@ impl Checker<'_, '_> {
             return self.bad_operand(op.text(), &culprit, span);
         };
         let ty = Types::elementary(e);
-        if e == Elementary::Bool && op != Op::Xor {
+        if shortcut && e == Elementary::Bool && op != Op::Xor {
             if super::statement::has_side_effects(&right) {
                 let message = format!("the call on the right of {} may be skipped", op.text());
                 self.report(Code::SideEffectSkipped, right.span, message)
@@ -290,6 +303,34 @@ impl Checker<'_, '_> {
         self.coerce(expr, ty)
     }
 
+    /// A constant too large for the operand beside it may have the wider integer type that the context asks
+    /// for: the arithmetic is done in that type anyway.
+    fn settle_wide(&mut self, left: Expr, right: Expr, want: Option<TypeId>) -> (Expr, Expr) {
+        let Some(e) = want.and_then(|want| self.elementary(want)).filter(|e| types::is_integer(*e)) else {
+            return (left, right);
+        };
+        let wanted = Types::elementary(e);
+        let too_large = |c: &Self, constant: &Expr, other: &Expr| match (&constant.kind, constant.ty) {
+            (ExprKind::Const(Value::Int(v)), Types::ANY_INT) => {
+                let (low, high) = types::range(e);
+                c.types().implicit(other.ty, wanted)
+                    && (low..=high).contains(v)
+                    && c.elementary(other.ty).is_some_and(|o| {
+                        let (low, high) = types::range(o);
+                        types::is_integer(o) && !(low..=high).contains(v)
+                    })
+            }
+            _ => false,
+        };
+        if too_large(self, &left, &right) {
+            return (self.coerce(left, wanted), right);
+        }
+        if too_large(self, &right, &left) {
+            return (left, self.coerce(right, wanted));
+        }
+        (left, right)
+    }
+
     /// Types an untyped constant by the operand beside it.
     fn settle_beside(&mut self, expr: Expr, other: TypeId) -> Expr {
         let Some(e) = self.elementary(other) else { return self.settle(expr) };
@@ -300,8 +341,9 @@ impl Checker<'_, '_> {
                 if types::is_real(e) || (fits && (types::is_integer(e) || types::is_bits(e))) {
                     return self.coerce(expr, Types::elementary(e));
                 }
-                if types::is_bits(e) {
-                    return self.coerce_integer(expr.clone(), *v, Types::elementary(e));
+                if types::is_bits(e) || types::is_integer(e) {
+                    let value = *v;
+                    return self.coerce_integer(expr, value, Types::elementary(e));
                 }
                 let ty = Types::elementary(alone(*v));
                 self.coerce(expr, ty)
@@ -319,6 +361,12 @@ impl Checker<'_, '_> {
         let temporal = |c: &Self, x: &Expr| c.elementary(x.ty).is_some_and(types::is_temporal);
         if temporal(self, &left) || temporal(self, &right) {
             return self.time_arithmetic(op, left, right, span);
+        }
+        for operand in [&left, &right] {
+            if matches!(self.types().get(operand.ty), Type::Text { .. }) {
+                let operand = operand.clone();
+                return self.bad_operand(op.text(), &operand, span);
+            }
         }
         if op == Op::Power {
             return self.power(left, right, span);

@@ -158,6 +158,9 @@ impl Checker<'_, '_> {
             if let VarKind::External(global) = kind {
                 return self.global(global, name.span, writing);
             }
+            if ty == Types::POISON {
+                return Named::Poison;
+            }
             if constant && !writing && self.is_simple(ty) {
                 return self.constant_reference(Some(pou), var, ty, name.span);
             }
@@ -169,7 +172,13 @@ impl Checker<'_, '_> {
             return Named::Place(Place { root, steps: Vec::new(), ty, span: name.span });
         }
         match self.model.item(&name.key) {
-            Some(Item::Global(global)) => return self.global(global, name.span, writing),
+            Some(Item::Global(global)) => {
+                if self.model.options.dialect == crate::Dialect::Iec && self.scope.is_some() {
+                    let message = format!("`{}` is global and not declared in VAR_EXTERNAL here", name.text);
+                    self.report(Code::OutsideDialect, name.span, message);
+                }
+                return self.global(global, name.span, writing);
+            }
             Some(item) => {
                 let what = match item {
                     Item::Pou(pou) => self.model.pou(pou).kind.text(),
@@ -289,7 +298,18 @@ impl Checker<'_, '_> {
             Type::Instance(pou) => {
                 let found = self.model.pou(pou).scope.get(&member.key).copied();
                 match found.filter(|var| self.visible_outside(pou, *var)) {
-                    Some(var) => (Step::Member(pou, var), self.model.pou(pou).vars[var].ty),
+                    Some(var) if self.model.pou(pou).vars[var].kind != VarKind::Local => {
+                        (Step::Member(pou, var), self.model.pou(pou).vars[var].ty)
+                    }
+                    Some(_) => {
+                        let message = format!(
+                            "`{}` is internal to {}: only its inputs and outputs are visible",
+                            member.text,
+                            self.type_name(place.ty)
+                        );
+                        self.report(Code::UnknownMember, member.span, message);
+                        return Named::Poison;
+                    }
                     None => {
                         let names = self.visible_names(pou);
                         self.unknown_member(member, place.ty, &names);
@@ -409,13 +429,21 @@ impl Checker<'_, '_> {
         None
     }
 
-    /// Widened to LINT; a ULINT above its range wraps to a negative number, which no check lets through.
+    /// Widened to LINT.
     fn to_index(&mut self, index: Expr) -> Expr {
         let lint = Types::elementary(Elementary::Lint);
         let span = index.span;
         let index = self.settle(index);
         if index.ty == lint {
             return index;
+        }
+        if self.types().storage(index.ty) == Some(Elementary::Ulint) {
+            // Above the range of LINT it must not come back as a small negative number.
+            let ty = index.ty;
+            let highest = Self::integer(i128::from(i64::MAX), ty, span);
+            let capped = ExprKind::Intrinsic(crate::hir::Intrinsic::Min, vec![index, highest]);
+            let index = self.make(capped, ty, span);
+            return self.make(ExprKind::Convert(Box::new(index), crate::hir::Mode::Same), lint, span);
         }
         self.make(ExprKind::Convert(Box::new(index), crate::hir::Mode::Value), lint, span)
     }

@@ -105,9 +105,20 @@ impl Checker<'_, '_> {
             if matches!(op, Op::Subtract | Op::Divide | Op::Modulo | Op::Power) && args.len() > 2 {
                 return self.too_many(name, 2, args.len());
             }
-            args = self.typed_args(args, typed)?;
+            let is_time = typed.and_then(|ty| self.elementary(ty)).is_some_and(types::is_temporal);
+            if is_time && matches!(op, Op::Multiply | Op::Divide) {
+                // `MUL_TIME(t, 2)`: the factor is a number.
+                let rest = args.split_off(1);
+                args = self.typed_args(args, typed)?;
+                args.extend(rest);
+            } else {
+                args = self.typed_args(args, typed)?;
+            }
             let mut list = args.into_iter();
             let first = list.next()?;
+            if matches!(op, Op::And | Op::Or | Op::Xor) {
+                return Some(list.fold(first, |left, right| self.logic(op, false, left, right, span)));
+            }
             return Some(list.fold(first, |left, right| self.operate(op, span, left, right, span)));
         }
         if let Some(op) = comparison(key) {
@@ -125,7 +136,7 @@ impl Checker<'_, '_> {
             return Some(pairs.fold(first, |a, b| self.operate(Op::And, span, a, b, span)));
         }
         if let Some(f) = math(key) {
-            let arg = self.real_argument(name, arguments, typed)?;
+            let arg = self.real_argument(name, arguments, want, typed)?;
             let ty = arg.ty;
             return Some(self.make(ExprKind::Intrinsic(Intrinsic::Math(f), vec![arg]), ty, span));
         }
@@ -147,13 +158,16 @@ impl Checker<'_, '_> {
                     "CEIL" => MathFn::Ceil,
                     _ => MathFn::Floor,
                 };
-                let arg = self.real_argument(name, arguments, typed)?;
-                Some(self.rounded(f, arg, span))
+                let arg = self.real_argument(name, arguments, want, typed)?;
+                Some(self.rounded(f, arg, want, span))
             }
             "ABS" => {
                 let args = self.exact_count(name, arguments, &["IN"])?;
                 let arg = self.typed_args(args, typed)?.pop()?;
-                let arg = self.settle(arg);
+                if matches!(arg.ty, Types::ANY_INT | Types::ANY_REAL) {
+                    let ty = arg.ty;
+                    return Some(self.make(ExprKind::Intrinsic(Intrinsic::Abs, vec![arg]), ty, span));
+                }
                 match self.elementary(arg.ty) {
                     Some(e) if super::convert::is_number(e) => {
                         let ty = Types::elementary(e);
@@ -285,10 +299,22 @@ impl Checker<'_, '_> {
     }
 
     /// The argument of a function of reals. An integer variable converts only where nothing is lost.
-    fn real_argument(&mut self, name: &Name, arguments: &[Argument], typed: Option<TypeId>) -> Option<Expr> {
+    fn real_argument(
+        &mut self,
+        name: &Name,
+        arguments: &[Argument],
+        want: Option<TypeId>,
+        typed: Option<TypeId>,
+    ) -> Option<Expr> {
         let args = self.exact_count(name, arguments, &["IN"])?;
         let arg = self.typed_args(args, typed)?.pop()?;
-        let arg = self.settle_real(arg);
+        let untyped = matches!(arg.ty, Types::ANY_INT | Types::ANY_REAL);
+        let wants_real = want.and_then(|want| self.elementary(want)) == Some(Elementary::Real);
+        let arg = if untyped && wants_real {
+            self.coerce(arg, Types::elementary(Elementary::Real))
+        } else {
+            self.settle_real(arg)
+        };
         match self.elementary(arg.ty) {
             Some(e) if types::is_real(e) => Some(arg),
             Some(e) if types::is_integer(e) => {

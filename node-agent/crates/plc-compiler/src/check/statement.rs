@@ -67,6 +67,17 @@ impl Checker<'_, '_> {
     fn assignment(&mut self, target: &ast::Expr, value: &ast::Expr) -> Option<StmtKind> {
         let place = self.target(target);
         let want = place.as_ref().map(|place| place.ty);
+        if let Some(place) = &place
+            && let Type::Instance(pou) = *self.types().get(place.ty)
+        {
+            let name = self.model.pou(pou).name.text.clone();
+            self.report(
+                Code::NotAssignable,
+                target.span,
+                format!("an instance of `{name}` cannot be assigned"),
+            );
+            return None;
+        }
         let value = self.expr(value, want);
         let place = place?;
         if let Root::Local(var) = place.root

@@ -52,9 +52,7 @@ impl Sink {
         let severity = code.info().severity;
         let finding =
             Finding { code, severity, span, message: message.into(), help: None, related: Vec::new() };
-        if severity == Severity::Error {
-            self.errors += 1;
-        }
+        self.errors += usize::from(severity == Severity::Error);
         if self.is_full() || self.findings.len() > 2 * COLLECTED_ERRORS {
             return self.overflow.insert(Box::new(finding));
         }

@@ -18,20 +18,31 @@ impl Builder<'_, '_, '_, '_> {
             return result;
         };
         let enable = self.expr(enable);
-        let (run, skip, join) = (self.block(), self.block(), self.block());
+        let result = self.value_if(enable, ty, |b| b.call_body(call, ty));
+        self.set_enabled(call.enabled.as_ref(), enable);
+        result
+    }
+
+    /// What `run` gives if `enable` holds, else the default of the type.
+    pub(super) fn value_if(
+        &mut self,
+        enable: Value,
+        ty: TypeId,
+        run: impl FnOnce(&mut Self) -> Value,
+    ) -> Value {
+        let (active, skip, join) = (self.block(), self.block(), self.block());
         let scalar = self.scalar(ty);
         let result_ty = scalar.unwrap_or(Ty::Ptr);
         let result = self.block_param(join, result_ty);
-        self.branch(enable, run, skip);
-        self.switch(run);
-        let value = self.call_body(call, ty);
+        self.branch(enable, active, skip);
+        self.switch(active);
+        let value = run(self);
         let value = if self.ty(value) == result_ty { value } else { self.constant(result_ty, 0) };
         self.jump_with(join, value);
         self.switch(skip);
         let value = self.default_result(ty, scalar);
         self.jump_with(join, value);
         self.switch(join);
-        self.set_enabled(call.enabled.as_ref(), enable);
         result
     }
 
@@ -47,7 +58,7 @@ impl Builder<'_, '_, '_, '_> {
         self.constant(scalar.unwrap_or(Ty::Ptr), i128::from(i64::from_le_bytes(raw)))
     }
 
-    fn set_enabled(&mut self, place: Option<&Place>, value: Value) {
+    pub(super) fn set_enabled(&mut self, place: Option<&Place>, value: Value) {
         if let Some(place) = place {
             let target = self.place(place);
             self.store_scalar(target, value);

@@ -69,6 +69,12 @@ impl Builder<'_, '_, '_, '_> {
             ExprKind::Choose(selector, list) => self.choose(selector, list, ty),
             ExprKind::Intrinsic(intrinsic, args) => self.intrinsic(*intrinsic, args, expr.ty, ty),
             ExprKind::Call(call) => self.call(call, expr.ty),
+            ExprKind::Enabled { enable, enabled, value } => {
+                let enable = self.expr(enable);
+                let result = self.value_if(enable, expr.ty, |b| b.expr(value));
+                self.set_enabled(enabled.as_deref(), enable);
+                result
+            }
         }
     }
 

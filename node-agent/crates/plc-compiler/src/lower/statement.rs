@@ -170,6 +170,13 @@ impl Builder<'_, '_, '_, '_> {
         self.branch(runs, inside, exit);
         self.switch(inside);
         let site = self.site;
+        if let crate::types::Type::Subrange { low, high, .. } = *self.lowerer.memory.model.types.get(ty) {
+            // The value after the last pass may lie outside: only those that are used are checked.
+            let target = self.place(&statement.variable);
+            let current = self.load_scalar(target, ty);
+            let value = self.widen(current, signed);
+            self.emit(Op::CheckRange { value, low, high });
+        }
         self.in_loop(latch, exit, &statement.body);
         self.switch(latch);
         self.site = site;

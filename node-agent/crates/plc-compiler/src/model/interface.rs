@@ -209,7 +209,6 @@ impl<'a> Model<'a> {
                 .report(Code::InstanceInFunction, name.span, message)
                 .help("declare it in VAR of a program or function block");
         }
-        self.pous[pou].uses.push((inner, name.span));
     }
 
     /// The function block of which a variable of the type holds instances.

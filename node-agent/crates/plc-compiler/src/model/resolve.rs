@@ -57,6 +57,10 @@ impl<'a> Model<'a> {
         } else {
             Self::poison()
         };
+        // An initial value may name the type itself: `Colour : (Red, Green) := Green`.
+        if let Some(entry) = self.type_entries.get_mut(key) {
+            entry.state = TypeState::Done(resolved);
+        }
         if let Some(init) = &decl.init
             && let Some(init) = check::initial_value(self, None, init, resolved.ty)
         {

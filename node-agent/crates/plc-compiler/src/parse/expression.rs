@@ -77,6 +77,9 @@ impl<'a> Parser<'a> {
             if strength <= least {
                 return left;
             }
+            if let Kind::Keyword(keyword @ (Keyword::AndThen | Keyword::OrElse)) = self.kind() {
+                self.extension(self.span(), keyword.text());
+            }
             let op_span = self.bump().span;
             let right = self.operators(strength);
             let span = left.span.to(right.span);
@@ -159,7 +162,10 @@ impl<'a> Parser<'a> {
                 };
                 Some((bits, text[2..].parse().ok()))
             }
-            Kind::Integer => Some((1, self.token_text().parse().ok())),
+            Kind::Integer => {
+                self.extension(self.span(), "`.n` without `%X`");
+                Some((1, self.token_text().parse().ok()))
+            }
             _ => None,
         };
         if let Some((bits, number)) = part {

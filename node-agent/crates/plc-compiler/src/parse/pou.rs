@@ -163,6 +163,7 @@ impl Parser<'_> {
             } else if self.eat_keyword(Keyword::Retain) {
                 retain = true;
             } else if self.at_word("PERSISTENT") && self.peek(1) != Kind::Colon {
+                self.extension(self.span(), "PERSISTENT");
                 self.bump();
                 persistent = true;
             } else if !self.eat_keyword(Keyword::NonRetain) && !self.eat_access_word() {
@@ -201,6 +202,12 @@ impl Parser<'_> {
         let mut names = Vec::new();
         loop {
             let name = self.name("a variable name")?;
+            // DT, TOD and their kin are common names of variables.
+            let short = matches!(name.key.as_ref(), "DT" | "TOD" | "LDT" | "LTOD");
+            if crate::model::elementary_name(&name.key).is_some() && !short {
+                let message = format!("`{}` is the name of a type", name.text);
+                self.sink.report(Code::DuplicateName, name.span, message);
+            }
             let at = self.eat_keyword(Keyword::At).then(|| self.at_address()).flatten();
             names.push((name, at));
             if !self.eat(Kind::Comma) {
@@ -273,6 +280,7 @@ impl Parser<'_> {
     /// A namespace of global lists. Anything else in it is not supported yet.
     fn namespace(&mut self, decls: &mut Vec<Decl>) {
         let opened = self.bump().span;
+        self.extension(opened, "VAR_GLOBAL in a NAMESPACE");
         let Some(name) = self.name("a name") else { return };
         if self.kind() == Kind::Dot {
             self.unsupported_block(opened, "a nested namespace", Keyword::EndNamespace);

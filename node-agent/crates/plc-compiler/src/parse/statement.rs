@@ -1,8 +1,9 @@
 //! Statements.
 
 use super::Parser;
+use crate::Dialect;
 use crate::ast::{CaseArm, Expr, ExprKind, Stmt, StmtKind};
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, Severity};
 use crate::lex::{Keyword, Kind};
 use crate::span::Span;
 
@@ -168,7 +169,10 @@ impl Parser<'_> {
         if !self.eat(Kind::Semicolon) {
             let span = self.last_span();
             let message = format!("missing `;` after {}", keyword.text());
-            self.sink.report(Code::MissingSemicolonAfterEnd, span, message);
+            let finding = self.sink.report(Code::MissingSemicolonAfterEnd, span, message);
+            if self.dialect == Dialect::Iec {
+                finding.severity(Severity::Error);
+            }
         }
     }
 
