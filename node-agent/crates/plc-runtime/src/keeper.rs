@@ -117,6 +117,8 @@ struct Keeper {
     told: Option<Status>,
     /// A scan is being ended on purpose: its watchdog fault means nothing.
     parking: bool,
+    /// What is applied is the present bundle, again.
+    restarting: bool,
     ending: bool,
 }
 
@@ -149,6 +151,7 @@ impl Keeper {
             revision: 0,
             told: None,
             parking: false,
+            restarting: false,
             ending: false,
         }
     }
@@ -414,7 +417,7 @@ impl Keeper {
 
     fn restart(&mut self) {
         let Some(bundle) = self.bundle.clone() else { return };
-        if self.runner.is_some() {
+        if self.is_installed() {
             self.order(&Order::Reset);
             self.set_run_mode(RunMode::Running);
         } else if let Err(refusal) = self.bring_up(bundle) {

@@ -12,6 +12,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// Environment variable that names the executable of keepers and runners.
 pub const EXE_VARIABLE: &str = "LINESHAFT_PLC";
@@ -23,6 +24,10 @@ const LOCK_NAME: &str = "keeper.lock";
 const LOG_NAME: &str = "keeper.log";
 /// A log above this size is kept as `keeper.log.1` at the next start.
 const LOG_BYTES_MAX: u64 = 1024 * 1024;
+
+/// How long a keeper that holds its directory may stay out of reach, and how often it is tried.
+const ADOPT_LIMIT: Duration = Duration::from_secs(5);
+const ADOPT_LOOK: Duration = Duration::from_millis(10);
 
 /// Whether a keeper outlives the process that started it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,22 +122,35 @@ pub fn spawn_keeper(exe: &Path, state_dir: &Path, lifeline: Lifeline) -> Result<
 }
 
 /// Finds the keeper of a state directory. What is left of a dead one is removed; it cannot drive outputs any
-/// more, since its connections died with it.
+/// more, since its connections died with it. One that starts or ends at this moment is waited for, a little.
 pub fn adopt(state_dir: &Path) -> Result<Adopted, Error> {
     if !state_dir.is_dir() {
         return Ok(Adopted::Absent);
     }
-    match own(state_dir) {
-        Ok(_lock) => {
-            let socket = state_dir.join(SOCKET_NAME);
-            match std::fs::remove_file(&socket) {
-                Ok(()) => Ok(Adopted::Absent),
-                Err(e) if e.kind() == ErrorKind::NotFound => Ok(Adopted::Absent),
-                Err(e) => Err(Error::Io { what: format!("remove {}", socket.display()), source: e }),
-            }
+    let deadline = Instant::now() + ADOPT_LIMIT;
+    loop {
+        let failed = match own(state_dir) {
+            Ok(_lock) => return clean(state_dir).map(|()| Adopted::Absent),
+            Err(Error::Owned(_)) => match KeeperClient::connect(state_dir) {
+                Ok(client) => return Ok(Adopted::Running(client)),
+                Err(error) => error,
+            },
+            Err(error) => return Err(error),
+        };
+        if Instant::now() >= deadline {
+            return Err(failed);
         }
-        Err(Error::Owned(_)) => KeeperClient::connect(state_dir).map(Adopted::Running),
-        Err(e) => Err(e),
+        std::thread::sleep(ADOPT_LOOK);
+    }
+}
+
+fn clean(state_dir: &Path) -> Result<(), Error> {
+    let socket = state_dir.join(SOCKET_NAME);
+    match std::fs::remove_file(&socket) {
+        Err(e) if e.kind() != ErrorKind::NotFound => {
+            Err(Error::Io { what: format!("remove {}", socket.display()), source: e })
+        }
+        _ => Ok(()),
     }
 }
 

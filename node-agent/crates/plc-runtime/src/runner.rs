@@ -130,6 +130,7 @@ impl Runner {
                 }
             }
             Order::Run => self.command(Command::Run),
+            Order::Park if self.scan.is_none() => self.shared.report(&Report::Parked, None)?,
             Order::Park => self.park(),
             Order::Quit if self.scan.is_none() => std::process::exit(0),
             Order::Quit => {

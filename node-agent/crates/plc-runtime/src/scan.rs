@@ -116,6 +116,8 @@ impl Scanner {
             faults_in_a_row: 0,
         };
         scanner.adopt_tasks(now_ns);
+        // Readers see initial values before the first scan.
+        scanner.publish(0);
         scanner
     }
 
@@ -179,6 +181,7 @@ impl Scanner {
         let old = std::mem::replace(&mut self.machine, machine);
         let old_snapshot = std::mem::replace(&mut self.snapshot, snapshot);
         self.adopt_tasks(now_ns);
+        self.publish(self.task_time_ns(now_ns));
         self.faults_in_a_row = 0;
         (old, old_snapshot)
     }

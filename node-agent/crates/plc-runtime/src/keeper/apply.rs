@@ -32,9 +32,14 @@ struct Candidate {
 
 impl Keeper {
     pub(super) fn apply(&mut self, bundle: Bundle) -> Response {
+        let was_halted = self.state == State::Halted;
         match self.try_apply(bundle) {
             Ok(applied) => {
                 self.refused = None;
+                if was_halted && self.state != State::Halted {
+                    self.crashes.clear();
+                    self.faults.clear();
+                }
                 Response::Applied(applied)
             }
             Err(refusal) => {
@@ -47,8 +52,10 @@ impl Keeper {
 
     /// Starts the runner and everything in it for a bundle that was accepted before.
     pub(super) fn bring_up(&mut self, bundle: Bundle) -> Result<(), Box<Refusal>> {
-        self.loaded = None;
-        self.try_apply(bundle).map(drop)
+        self.restarting = true;
+        let result = self.try_apply(bundle).map(drop);
+        self.restarting = false;
+        result
     }
 
     fn try_apply(&mut self, mut bundle: Bundle) -> Result<Applied, Box<Refusal>> {
@@ -66,12 +73,14 @@ impl Keeper {
         image.inputs = image.inputs.max(plan.input_len() as u32);
         image.outputs = image.outputs.max(plan.output_len() as u32);
 
-        if self.bundle.as_ref().is_some_and(|before| is_same(before, &bundle)) && self.loaded.is_some() {
+        let settled = self.is_installed() || self.state != State::Starting;
+        if settled && self.bundle.as_ref().is_some_and(|before| is_same(before, &bundle)) && !self.restarting
+        {
             // An agent that comes back says again what it said before; a halt is not ended by that.
             self.bundle = Some(bundle);
             return Ok(Applied::default());
         }
-        let first = self.loaded.is_none() || self.runner.is_none();
+        let first = !self.is_installed();
         let candidate = match self.prepare(&bundle) {
             Ok(candidate) => candidate,
             Err(refusal) => {
@@ -120,10 +129,6 @@ impl Keeper {
             return;
         }
         self.restart_at = None;
-        if halted {
-            self.crashes.clear();
-            self.faults.clear();
-        }
         if run == RunMode::Running && self.refuse_realtime() {
             return;
         }
@@ -150,7 +155,7 @@ impl Keeper {
             loaded.hash == bundle.program.hash
                 && before == Some((&bundle.program.hash, &bundle.program.options))
         };
-        if self.runner.is_some() && self.loaded.as_ref().is_some_and(same) {
+        if self.is_installed() && self.loaded.as_ref().is_some_and(same) {
             return Ok(None);
         }
         let failed = |message: &str| refusal(bundle, RefusalReason::RunnerFailed, message);
@@ -179,6 +184,12 @@ impl Keeper {
         }
     }
 
+    /// Whether the program that was loaded last is in the present runner.
+    pub(super) fn is_installed(&self) -> bool {
+        let present = self.runner.as_ref().map(|runner| runner.number);
+        present.is_some() && self.loaded.as_ref().map(|loaded| loaded.runner) == present
+    }
+
     pub(super) fn start_runner(&mut self) -> Result<(), Error> {
         self.runners += 1;
         self.counters.starts += 1;
@@ -186,7 +197,6 @@ impl Keeper {
             io.forget_scan();
         }
         self.hung = false;
-        self.loaded = None;
         self.runner = Some(RunnerLink::start(self.runners, &self.events)?);
         Ok(())
     }
@@ -280,6 +290,7 @@ impl Keeper {
         self.counters.online_changes += u64::from(change.state == ChangeState::Applied);
         tracing::info!(hash = bundle.program.hash, ?change, "program in place");
         self.loaded = Some(Loaded {
+            runner: self.runners,
             hash: bundle.program.hash.clone(),
             generation: bundle.generation,
             layout: ready.layout,

@@ -25,6 +25,8 @@ pub(super) struct RunnerLink {
 
 /// A program that is in place, as far as the keeper needs to know it.
 pub(super) struct Loaded {
+    /// Number of the runner that has it.
+    pub(super) runner: u64,
     pub(super) hash: String,
     pub(super) generation: i64,
     pub(super) layout: Layout,
