@@ -1,5 +1,7 @@
 //! Applies the user's manifests by server-side apply, as the manager `lineshaft-up`.
 
+use std::collections::HashMap;
+
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::{Client, ResourceExt};
@@ -55,13 +57,19 @@ pub(crate) async fn apply(client: &Client, manifests: &[Manifest]) -> Result<Vec
     ordered.sort_by_key(|manifest| rank(&manifest.identity));
     let mut done = Vec::with_capacity(ordered.len());
     let mut namespaces_seen = Vec::new();
+    let mut kinds: HashMap<GroupVersionKind, Served> = HashMap::new();
     for manifest in ordered {
         let failed = |cause| ApplyError {
             place: manifest.place(),
             identity: Box::new(manifest.identity.clone()),
             cause,
         };
-        let served = find(client, &manifest.identity).await.map_err(|error| failed(error.into()))?;
+        let gvk = manifest.identity.gvk();
+        let served = match kinds.get(&gvk) {
+            Some(served) => served.clone(),
+            None => resource::find(client, &gvk).await.map_err(|error| failed(error.into()))?,
+        };
+        kinds.insert(gvk, served.clone());
         if served.namespaced {
             let namespace = manifest.identity.namespace_or_default();
             if !namespaces_seen.iter().any(|seen| seen == namespace) {
@@ -88,11 +96,6 @@ fn rank(identity: &Identity) -> u8 {
     }
 }
 
-async fn find(client: &Client, identity: &Identity) -> Result<Served, ResourceError> {
-    let gvk = GroupVersionKind::gvk(&identity.group, &identity.version, &identity.kind);
-    resource::find(client, &gvk).await
-}
-
 /// Creates a namespace that an object wants and nobody made.
 async fn ensure_namespace(client: &Client, name: &str) -> Result<Option<Applied>, Cause> {
     let identity = Identity {
@@ -102,7 +105,7 @@ async fn ensure_namespace(client: &Client, name: &str) -> Result<Option<Applied>
         namespace: None,
         name: name.to_owned(),
     };
-    let served = find(client, &identity).await?;
+    let served = Served::builtin(&identity.gvk(), false);
     let refused = |error| Cause::Refused(Box::new(error));
     if served.api(client, None).get_metadata_opt(name).await.map_err(refused)?.is_some() {
         return Ok(None);
