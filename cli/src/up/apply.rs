@@ -122,7 +122,7 @@ async fn apply_one(
     object: Value,
 ) -> Result<Outcome, kube::Error> {
     let api = served.api(client, Some(identity.namespace_or_default()));
-    let before = api.get_metadata_opt(&identity.name).await?.map(|object| object.resource_version());
+    let before = api.get_metadata_opt(&identity.name).await?.map(|object| version(&object));
     let parameters = PatchParams {
         field_validation: Some(kube::api::ValidationDirective::Strict),
         ..PatchParams::apply(MANAGER)
@@ -131,13 +131,19 @@ async fn apply_one(
         api.patch(&identity.name, &parameters, &Patch::Apply(&object)).await;
     match (before, applied) {
         (None, Ok(_)) => Ok(Outcome::Created),
-        (Some(before), Ok(object)) if object.resource_version() == before => Ok(Outcome::Unchanged),
+        (Some(before), Ok(object)) if version(&object) == before => Ok(Outcome::Unchanged),
         (Some(_), Ok(_)) => Ok(Outcome::Changed),
         (Some(_), Err(kube::Error::Api(status))) if status.code == 409 && status.reason == "Conflict" => {
             Ok(Outcome::Kept(status.message.clone()))
         }
         (_, Err(error)) => Err(error),
     }
+}
+
+/// What moves when somebody changes what an object asks for. Where a kind counts generations, that is the
+/// generation: its resource version moves with each status that a controller writes.
+fn version(object: &impl ResourceExt) -> Option<String> {
+    object.meta().generation.map(|generation| generation.to_string()).or_else(|| object.resource_version())
 }
 
 /// What the server says, without the Rust around it.
