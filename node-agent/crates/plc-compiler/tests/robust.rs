@@ -3,6 +3,7 @@
 use lineshaft_plc_compiler::diagnostic::render;
 use lineshaft_plc_compiler::{Options, Severity, SourceUnit, check};
 use proptest::prelude::*;
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 const GOOD: &str = include_str!("robust.st");
@@ -18,10 +19,52 @@ fn survives(text: &str) {
 fn words() -> Vec<&'static str> {
     let mut words: Vec<&str> = GOOD.split_whitespace().collect();
     words.extend([
-        "(", ")", "[", "]", ";", ":=", "=>", ":", ",", "..", ".", "*", "**", "-", "NOT", "%IX0.0", "%QW3", "T#1s",
-        "16#FF", "'a$'", "\"", "(*", "*)", "{", "}", "^", "CLASS", "METHOD", "REF_TO", "ARRAY", "OF", "END_VAR",
-        "99999999999999999999", "1.5E400", "é", "\u{0}", "END_IF", "TYPE", "STRUCT", "CONFIGURATION", "VAR_CONFIG",
-        "-9223372036854775808", "18446744073709551615", "STRING[40000]", "ARRAY[0..4000000000] OF LREAL", "__x",
+        "(",
+        ")",
+        "[",
+        "]",
+        ";",
+        ":=",
+        "=>",
+        ":",
+        ",",
+        "..",
+        ".",
+        "*",
+        "**",
+        "-",
+        "NOT",
+        "%IX0.0",
+        "%QW3",
+        "T#1s",
+        "16#FF",
+        "'a$'",
+        "\"",
+        "(*",
+        "*)",
+        "{",
+        "}",
+        "^",
+        "CLASS",
+        "METHOD",
+        "REF_TO",
+        "ARRAY",
+        "OF",
+        "END_VAR",
+        "99999999999999999999",
+        "1.5E400",
+        "é",
+        "\u{0}",
+        "END_IF",
+        "TYPE",
+        "STRUCT",
+        "CONFIGURATION",
+        "VAR_CONFIG",
+        "-9223372036854775808",
+        "18446744073709551615",
+        "STRING[40000]",
+        "ARRAY[0..4000000000] OF LREAL",
+        "__x",
     ]);
     words
 }
@@ -82,25 +125,36 @@ proptest! {
 #[test]
 fn hostile_inputs_end_soon() {
     let nested = |open: &str, close: &str, depth: usize| {
-        format!("PROGRAM P VAR x : INT; END_VAR {}x := 1;{} END_PROGRAM", open.repeat(depth), close.repeat(depth))
+        format!(
+            "PROGRAM P VAR x : INT; END_VAR {}x := 1;{} END_PROGRAM",
+            open.repeat(depth),
+            close.repeat(depth)
+        )
     };
     let mut chain = String::from("TYPE T0 : INT; END_TYPE\n");
     for i in 1..5_000 {
-        chain.push_str(&format!("TYPE T{i} : ARRAY[0..1] OF T{}; END_TYPE\n", i - 1));
+        writeln!(chain, "TYPE T{i} : ARRAY[0..1] OF T{}; END_TYPE", i - 1)
+            .expect("a string takes everything");
     }
-    let reversed: String = chain.lines().rev().map(|line| format!("{line}\n")).collect();
+    let reversed = chain.lines().rev().collect::<Vec<_>>().join("\n");
     let mut doubling = String::from("TYPE S0 : STRUCT a, b : INT; END_STRUCT END_TYPE\n");
     for i in 1..40 {
-        doubling.push_str(&format!("TYPE S{i} : STRUCT a, b : S{}; END_STRUCT END_TYPE\n", i - 1));
+        writeln!(doubling, "TYPE S{i} : STRUCT a, b : S{}; END_STRUCT END_TYPE", i - 1)
+            .expect("a string takes everything");
     }
     doubling.push_str("PROGRAM P VAR s : S24; END_VAR END_PROGRAM");
     let mut calls = String::from("FUNCTION F0 : INT F0 := 1; END_FUNCTION\n");
     for i in 1..2_000 {
-        calls.push_str(&format!("FUNCTION F{i} : INT F{i} := F{}(); END_FUNCTION\n", i - 1));
+        writeln!(calls, "FUNCTION F{i} : INT F{i} := F{}(); END_FUNCTION", i - 1)
+            .expect("a string takes everything");
     }
     let cases = [
         nested("IF TRUE THEN ", "END_IF;", 100_000),
-        format!("PROGRAM P VAR x : INT; END_VAR x := {}1{}; END_PROGRAM", "(".repeat(100_000), ")".repeat(100_000)),
+        format!(
+            "PROGRAM P VAR x : INT; END_VAR x := {}1{}; END_PROGRAM",
+            "(".repeat(100_000),
+            ")".repeat(100_000)
+        ),
         format!("PROGRAM P VAR x : INT; END_VAR x := {}1; END_PROGRAM", "-".repeat(100_000)),
         format!("PROGRAM P VAR x : INT; END_VAR x := x{}; END_PROGRAM", " + x".repeat(100_000)),
         format!("PROGRAM P VAR x : INT; END_VAR x := x{}; END_PROGRAM", ".a".repeat(100_000)),
@@ -109,7 +163,8 @@ fn hostile_inputs_end_soon() {
         "(*".repeat(500_000),
         "PROGRAM ".repeat(100_000),
         "VAR_GLOBAL x : ARRAY[0..100000000, 0..100000000] OF LREAL; END_VAR".to_owned(),
-        "VAR_GLOBAL x : ARRAY[0..60000000] OF BYTE := [60000000(1)]; END_VAR PROGRAM P END_PROGRAM".to_owned(),
+        "VAR_GLOBAL x : ARRAY[0..60000000] OF BYTE := [60000000(1)]; END_VAR PROGRAM P END_PROGRAM"
+            .to_owned(),
         chain,
         reversed,
         doubling,
