@@ -33,7 +33,7 @@ fn expected(text: &str) -> Vec<(u32, u32, String, String)> {
             let (line, column) = place.split_once(':').expect("line:column");
             let (code, message) = split(rest);
             expected.push((line.parse().expect("a line"), column.parse().expect("a column"), code, message));
-        } else if line.starts_with("//") && line.contains("^") {
+        } else if line.starts_with("//") && line.contains('^') {
             let column = line.find('^').expect("a caret") as u32 + 1;
             let (code, message) = split(line.trim_start_matches(['/', ' ', '^']));
             expected.push((code_line, column, code, message));
@@ -70,10 +70,9 @@ fn golden() {
             }
         }
         if !missing.is_empty() || !extra.is_empty() {
-            failures.push_str(&format!(
-                "{name}: missing {missing:?}, not expected:\n{}",
-                render(&extra, &[unit], false)
-            ));
+            let extra = render(&extra, &[unit], false);
+            writeln!(failures, "{name}: missing {missing:?}, not expected:\n{extra}")
+                .expect("a string takes everything");
         }
     }
     assert!(failures.is_empty(), "{failures}");
