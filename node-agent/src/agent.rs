@@ -52,9 +52,9 @@ pub async fn run(
         let client = client.await;
         known_client.send_replace(Some(client.clone()));
         let about_node = edge_node::keep(client.clone(), options.clone(), metrics.clone());
-        tokio::join!(about_node, lease::keep(client, options, metrics));
-        // Keeps the sender: without it, nobody who waits for a client could be told that it is too early.
-        drop(known_client);
+        // Whoever waits before the next attempt is woken by what looks like a new client.
+        let api_is_back = || known_client.send_modify(|_| {});
+        tokio::join!(about_node, lease::keep(client, options, metrics, api_is_back));
     });
     let publishing = tokio::spawn(publisher.run());
 

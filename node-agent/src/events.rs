@@ -9,8 +9,9 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
+use crate::backoff::Backoff;
 use crate::bounded_text::bounded;
 use crate::metrics::Metrics;
 
@@ -97,33 +98,42 @@ impl Publisher {
     /// Until nobody can tell anything any more, or the client's source is gone.
     pub(crate) async fn run(mut self) {
         while let Some((about, happening)) = self.queue.recv().await {
-            // Events of a time without API wait here: the first of them are the start of the story.
-            let Ok(client) = self.client.wait_for(Option::is_some).await.map(|client| client.clone()) else {
-                return;
-            };
-            if let Some(client) = client {
-                self.publish(client, &about, happening).await;
-            }
+            self.publish(&about, happening).await;
         }
     }
 
-    async fn publish(&mut self, client: Client, about: &ObjectReference, happening: Happening) {
+    /// Waits for the API server as long as it takes: what happens without it is part of the story.
+    async fn publish(&mut self, about: &ObjectReference, happening: Happening) {
         let note = bounded(&happening.note, NOTE_BYTES_MAX);
-        let recorder = self.recorder(client, about, happening.reason, &note);
         let event = Event {
             type_: if happening.warning { EventType::Warning } else { EventType::Normal },
             reason: happening.reason.to_owned(),
-            note: Some(note),
+            note: Some(note.clone()),
             action: happening.action.to_owned(),
             secondary: None,
         };
-        match timeout(PUBLISH_MAX, recorder.publish(&event, about)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::debug!(reason = happening.reason, %error, "an event was not published");
-                self.metrics.event_dropped();
+        let mut backoff = Backoff::new(happening.reason);
+        loop {
+            let Ok(client) = self.client.wait_for(Option::is_some).await.map(|client| client.clone()) else {
+                return;
+            };
+            let Some(client) = client else { return };
+            let recorder = self.recorder(client, about, happening.reason, &note);
+            match timeout(PUBLISH_MAX, recorder.publish(&event, about)).await {
+                Ok(Ok(())) => return,
+                // An answer, and the same next time: the namespace ends, or this agent has no right to it.
+                Ok(Err(kube::Error::Api(error))) if error.code < 500 && error.code != 429 => {
+                    tracing::debug!(reason = happening.reason, %error, "an event was not published");
+                    self.metrics.event_dropped();
+                    return;
+                }
+                Ok(Err(_)) | Err(_) => {
+                    tokio::select! {
+                        () = sleep(backoff.fail()) => {}
+                        changed = self.client.changed() => if changed.is_err() { return },
+                    }
+                }
             }
-            Err(_) => self.metrics.event_dropped(),
         }
     }
 

@@ -16,8 +16,8 @@ use crate::options::Options;
 /// Renewals in the time that a Lease holds.
 const RENEWALS_PER_DURATION: u32 = 4;
 
-/// Renews for as long as it is polled.
-pub(crate) async fn keep(client: Client, options: Options, metrics: Metrics) {
+/// Renews for as long as it is polled; says so when the API server answers again after it did not.
+pub(crate) async fn keep(client: Client, options: Options, metrics: Metrics, api_is_back: impl Fn()) {
     let leases: Api<Lease> = Api::namespaced(client, &options.lease_namespace);
     let name = lease_name(&options.node_name);
     // A manager of its own: a status written under the same one would not touch the Lease, but each manager
@@ -27,6 +27,7 @@ pub(crate) async fn keep(client: Client, options: Options, metrics: Metrics) {
     let period = options.lease_duration / RENEWALS_PER_DURATION;
     let mut ticks = interval_at(Instant::now(), period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut interrupted = false;
     loop {
         ticks.tick().await;
         let lease = lease(&options, &name, acquired, Timestamp::now());
@@ -44,6 +45,11 @@ pub(crate) async fn keep(client: Client, options: Options, metrics: Metrics) {
             }
         };
         metrics.lease_renewal(result);
+        let renewed = result == "renewed";
+        if renewed && interrupted {
+            api_is_back();
+        }
+        interrupted = !renewed;
     }
 }
 

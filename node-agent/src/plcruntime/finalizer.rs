@@ -17,20 +17,22 @@ pub(crate) fn is_set(object: &PlcRuntime) -> bool {
     object.finalizers().iter().any(|name| name == FINALIZER)
 }
 
-/// Adds it, unless it is there.
-pub(crate) async fn add(client: &Client, object: &PlcRuntime) -> Result<(), String> {
+/// Whether it is there now. Added if it was not, unless the object has changed since it was read: then its next
+/// event, which is on its way, leads here again.
+pub(crate) async fn add(client: &Client, object: &PlcRuntime) -> Result<bool, String> {
     if is_set(object) {
-        return Ok(());
+        return Ok(true);
     }
     patch(client, object, addition(object.finalizers())).await
 }
 
-/// Removes it, if it is there; the object may be gone then.
+/// Removes it, if it is there; the object may be gone then. As with [`add`], a changed object is left for its next
+/// event.
 pub(crate) async fn remove(client: &Client, object: &PlcRuntime) -> Result<(), String> {
-    match removal(object.finalizers()) {
-        Some(operations) => patch(client, object, operations).await,
-        None => Ok(()),
+    if let Some(operations) = removal(object.finalizers()) {
+        patch(client, object, operations).await?;
     }
+    Ok(())
 }
 
 /// JSON patch with a test of what was read: a list that somebody else changed meanwhile is never overwritten.
@@ -55,7 +57,7 @@ fn removal(present: &[String]) -> Option<Value> {
     ]))
 }
 
-async fn patch(client: &Client, object: &PlcRuntime, mut operations: Value) -> Result<(), String> {
+async fn patch(client: &Client, object: &PlcRuntime, mut operations: Value) -> Result<bool, String> {
     // A new object of the same name is another object.
     if let Some(operations) = operations.as_array_mut() {
         operations.insert(0, json!({"op": "test", "path": "/metadata/uid", "value": object.uid()}));
@@ -65,9 +67,9 @@ async fn patch(client: &Client, object: &PlcRuntime, mut operations: Value) -> R
     let name = object.name_any();
     let patch = Patch::Json::<()>(operations);
     match timeout(PATCH_MAX, api.patch(&name, &PatchParams::default(), &patch)).await {
-        Ok(Ok(_)) => Ok(()),
-        // Gone already.
-        Ok(Err(kube::Error::Api(status))) if status.code == 404 => Ok(()),
+        Ok(Ok(_)) => Ok(true),
+        // Gone already, or a test of the patch failed.
+        Ok(Err(kube::Error::Api(status))) if status.code == 404 || status.code == 422 => Ok(false),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("the API server did not answer".to_owned()),
     }

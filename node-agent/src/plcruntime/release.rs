@@ -46,7 +46,8 @@ impl Worker {
         }
         self.forget().await?;
         self.wanted.send_replace(Some(PlcRuntimeStatus::default()));
-        if object.status.as_ref().is_some_and(|status| status.holder.is_some()) && finalizer::is_set(object) {
+        let holder = object.status.as_ref().and_then(|status| status.holder.as_deref());
+        if holder == Some(&self.shared.options.node_name) {
             // The finalizer goes last: until the status is written, this object is this node's.
             return Ok(Next::Wait);
         }
@@ -114,11 +115,8 @@ impl Worker {
         self.dismiss();
         match stopped {
             Stopped::Confirmed => {
-                self.tell(Happening::normal(
-                    "OutputsSafe",
-                    "Releasing",
-                    "every device confirmed the safe values of its outputs",
-                ));
+                let note = "every device confirmed its safe values, and the keeper has ended";
+                self.tell(Happening::normal("Released", "Releasing", note));
                 Ok(None)
             }
             Stopped::Unconfirmed { drivers } if abandoned => {

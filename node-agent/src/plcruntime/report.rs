@@ -30,6 +30,7 @@ const OWN: [&str; 5] = [
 
 /// What a reporter reads and where it writes.
 pub(crate) struct Reporter {
+    pub(crate) uid: String,
     pub(crate) field_manager: String,
     pub(crate) client: watch::Receiver<Option<Client>>,
     /// The object as the API server has it; `None` while that is not known.
@@ -42,8 +43,7 @@ pub(crate) struct Reporter {
 impl Reporter {
     /// Until the worker that says what to report is gone.
     pub(crate) async fn run(mut self) {
-        let uid = self.object.borrow().as_ref().and_then(|object| object.uid()).unwrap_or_default();
-        let mut backoff = Backoff::new(&uid);
+        let mut backoff = Backoff::new(&self.uid);
         loop {
             let client = self.client.borrow_and_update().clone();
             let object = self.object.borrow_and_update().clone();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lineshaft_plc_runtime::Error;
 use lineshaft_plc_runtime::client::ApplyOutcome;
+use lineshaft_plc_runtime::protocol::RefusalReason;
 use tokio::time::Instant;
 
 use super::keeper::{Keeper, Origin, Sight};
@@ -138,7 +139,7 @@ impl Worker {
         self.restarts.died(Instant::now());
         self.seen = None;
         self.keeper_missing = format!("the keeper ended: {why}");
-        let note = format!("{why}; another one is started, whose first act is to make the outputs safe");
+        let note = format!("it ended by itself ({why}); the next one first makes the outputs safe");
         self.tell(Happening::warning("KeeperLost", "Supervising", note));
     }
 
@@ -159,10 +160,20 @@ impl Worker {
         if self.applied {
             return Ok(());
         }
-        if let ApplyOutcome::Refused(refusal) = self.apply(record.bundle).await? {
-            self.refuse(Refused::by_keeper(&refusal));
+        let version = record.version();
+        match self.apply(record.bundle).await? {
+            ApplyOutcome::Applied(_) => {
+                self.refused.take_if(|refused| refused.version == version);
+            }
+            ApplyOutcome::Refused(refusal) => {
+                self.refuse(Refused::by_keeper(&refusal));
+                if refusal.reason == RefusalReason::RunnerFailed {
+                    // That has causes outside the program, and nothing runs meanwhile.
+                    return Err(Trouble::RunnerFailed(refusal.message));
+                }
+            }
         }
-        // Also after a refusal: the answer would be the same.
+        // Also after any other refusal: the answer would be the same.
         self.applied = true;
         Ok(())
     }

@@ -15,6 +15,9 @@ pub(crate) enum Trouble {
     /// The keeper could not be started, or does not answer.
     #[error("{0}")]
     Keeper(#[from] lineshaft_plc_runtime::Error),
+    /// The runner died or hung while it prepared the program.
+    #[error("the runner failed: {0}")]
+    RunnerFailed(String),
     /// The API server refused a write without which the next step must not follow.
     #[error("cannot change the finalizers: {0}")]
     Finalizer(String),
@@ -33,6 +36,7 @@ impl Trouble {
             Self::Sources(_) => "Sources",
             Self::Store(_) => "Store",
             Self::Keeper(_) => "Keeper",
+            Self::RunnerFailed(_) => "RunnerFailed",
             Self::Finalizer(_) => "Finalizer",
             Self::OutputsUnconfirmed(_) => "OutputsUnconfirmed",
             Self::Interrupted(_) => "Interrupted",

@@ -9,7 +9,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{Client, Resource, ResourceExt};
-use lineshaft_crds::{PlcRuntime, PlcRuntimeStatus, program_hash};
+use lineshaft_crds::plc_runtime::{SourceFile, sources_hash};
+use lineshaft_crds::{PlcRuntime, PlcRuntimeStatus};
+use lineshaft_plc_compiler::SourceUnit;
 use lineshaft_plc_runtime::protocol::{Identity, RealtimeMode, RunMode, Status};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -115,6 +117,7 @@ pub(crate) async fn run(
     let (object, object_seen) = watch::channel(None);
     let (wanted, wanted_seen) = watch::channel(None);
     let reporter = Reporter {
+        uid: uid.clone(),
         field_manager: shared.options.field_manager(),
         client: shared.client.clone(),
         object: object_seen,
@@ -253,24 +256,29 @@ impl Worker {
     /// Runs what the operator accepted.
     async fn take(&mut self, object: &PlcRuntime) -> Result<Next, Trouble> {
         self.resume();
+        // What runs is looked after before anything for which the API server is needed.
+        if let Next::At(time) = self.run_stored().await? {
+            return Ok(Next::At(time));
+        }
         let candidate = self.candidate(object).await?;
         if self.record.is_none() && candidate.is_none() {
             return Ok(Next::Wait);
         }
-        let Some(client) = self.client() else { return self.run_stored().await };
-        finalizer::add(&client, object).await.map_err(Trouble::Finalizer)?;
+        let Some(client) = self.client() else { return Ok(Next::Wait) };
+        let kept = finalizer::add(&client, object).await.map_err(Trouble::Finalizer)?;
         self.holding = true;
-        let held = object.status.as_ref().and_then(|status| status.holder.as_deref());
-        if self.record.is_none() && held != Some(&self.shared.options.node_name) {
-            // Nothing starts before the API server has it on record that this node drives the outputs.
+        let holder = object.status.as_ref().and_then(|status| status.holder.as_deref());
+        let held = holder == Some(&self.shared.options.node_name);
+        if self.record.is_none() && !(kept && held) {
+            // Nothing starts before the API server has it on record that this node drives the outputs, and that
+            // the object must not go before they are safe.
             return Ok(Next::Wait);
         }
-        if let Some(time) = self.ensure_keeper().await? {
-            return Ok(Next::At(time));
-        }
-        match candidate {
-            Some(candidate) => self.load(candidate).await?,
-            None => self.apply_record().await?,
+        if let Some(candidate) = candidate {
+            if let Some(time) = self.ensure_keeper().await? {
+                return Ok(Next::At(time));
+            }
+            self.load(candidate).await?;
         }
         Ok(Next::Wait)
     }
@@ -285,23 +293,23 @@ impl Worker {
         }
         let version =
             Version { generation: accepted.generation, sources_hash: accepted.sources_hash.clone() };
+        if self.refused.as_ref().is_some_and(|refused| refused.version == version) {
+            return Ok(None);
+        }
         if self.record.as_ref().is_some_and(|record| record.version() == version) {
             self.refused = None;
             return Ok(None);
         }
-        if self.refused.as_ref().is_some_and(|refused| refused.version == version) {
-            return Ok(None);
-        }
         let Some(client) = self.client() else { return Ok(None) };
         let namespace = object.namespace().unwrap_or_default();
-        let units = sources::read(&client, &namespace, &object.spec.program.sources).await?;
-        let hash = program_hash(units.iter().map(|unit| (unit.name.as_str(), unit.text.as_str())));
-        if hash != version.sources_hash {
+        let files = sources::read(&client, &namespace, &object.spec.program).await?;
+        if sources_hash(&files) != version.sources_hash {
             // A ConfigMap is newer than the operator's word on it, which will come.
             tracing::debug!(object = self.name(), "the sources are not the accepted ones yet");
             return Ok(None);
         }
         let identity = Identity { namespace, name: object.name_any(), uid: self.uid.clone() };
+        let units = files.into_iter().map(|SourceFile { name, text }| SourceUnit { name, text }).collect();
         match translate::bundle(identity, &version, &object.spec, units) {
             Ok(bundle) => Ok(Some(Record { bundle })),
             Err(unsupported) => {

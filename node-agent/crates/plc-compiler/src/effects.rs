@@ -97,12 +97,6 @@ impl Writes<'_, '_> {
         }
     }
 
-    fn exprs(&mut self, list: &[Expr]) {
-        for expr in list {
-            self.expr(expr);
-        }
-    }
-
     fn expr(&mut self, expr: &Expr) {
         match &expr.kind {
             ExprKind::Call(call) => self.call(call),
@@ -118,9 +112,9 @@ impl Writes<'_, '_> {
             }
             ExprKind::Choose(a, list) => {
                 self.expr(a);
-                self.exprs(list);
+                list.iter().for_each(|x| self.expr(x));
             }
-            ExprKind::Intrinsic(_, list) => self.exprs(list),
+            ExprKind::Intrinsic(_, list) => list.iter().for_each(|x| self.expr(x)),
             ExprKind::Enabled { enabled, value, .. } => {
                 if let Some(place) = enabled {
                     self.place(place);
@@ -148,9 +142,7 @@ impl Writes<'_, '_> {
                 }
                 StmtKind::Case(selector, arms, otherwise) => {
                     self.expr(selector);
-                    for (_, body) in arms {
-                        self.statements(body);
-                    }
+                    arms.iter().for_each(|(_, body)| self.statements(body));
                     self.statements(otherwise);
                 }
                 StmtKind::For(statement) => {

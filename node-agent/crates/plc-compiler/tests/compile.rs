@@ -4,9 +4,12 @@ use lineshaft_plc_compiler::{Options, Program, SourceUnit, compile};
 
 fn program(text: &str) -> Program {
     let unit = SourceUnit { name: "test.st".into(), text: text.into() };
-    compile(std::slice::from_ref(&unit), &Options::default())
-        .map_err(|diagnostics| lineshaft_plc_compiler::diagnostic::render(&diagnostics, &[unit], false))
-        .expect("a good program")
+    match compile(std::slice::from_ref(&unit), &Options::default()) {
+        Ok(program) => program,
+        Err(diagnostics) => {
+            panic!("{}", lineshaft_plc_compiler::diagnostic::render(&diagnostics, &[unit], false))
+        }
+    }
 }
 
 #[test]

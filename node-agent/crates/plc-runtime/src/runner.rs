@@ -116,16 +116,11 @@ impl Runner {
             }
             Order::Prepare { id, program, renames } => {
                 let (shared, present) = (self.shared.clone(), self.program.clone());
-                let started = std::thread::Builder::new()
+                std::thread::Builder::new()
                     .name("compile".into())
                     .stack_size(prepare::STACK_BYTES)
-                    .spawn(move || prepare::prepare(&shared, id, &program, &renames, present.as_deref()));
-                if let Err(source) = started {
-                    // The program that runs must not suffer from memory that is missing for another one.
-                    let error = Error::Io { what: "start the compiler".into(), source };
-                    let result = Err(vec![prepare::finding(&error)]);
-                    self.shared.report(&Report::Prepared { id, result }, None)?;
-                }
+                    .spawn(move || prepare::prepare(&shared, id, &program, &renames, present.as_deref()))
+                    .map_err(Error::io("start the compiler"))?;
             }
             Order::Install { id, how } => self.install(id, how)?,
             Order::Reset => {
@@ -204,10 +199,7 @@ impl Runner {
         scanner.connect(ports, board);
         let (commands, inbox) = sync_channel(QUEUE);
         let (events, outbox) = sync_channel(QUEUE);
-        let prepare = move || rt::prepare_watchdog(realtime);
-        self.watch
-            .start(Arc::clone(&self.shared.attention), prepare)
-            .map_err(Error::io("start the watchdog"))?;
+        self.watch.start(Arc::clone(&self.shared.attention)).map_err(Error::io("start the watchdog"))?;
         let shared = self.shared.clone();
         std::thread::Builder::new()
             .name("events".into())
