@@ -175,12 +175,21 @@ pub(crate) enum StmtKind {
     Call(Expr),
     If { branches: Vec<(Expr, Vec<Stmt>)>, otherwise: Vec<Stmt> },
     Case { selector: Expr, arms: Vec<CaseArm>, otherwise: Vec<Stmt> },
-    For { variable: Expr, start: Expr, end: Expr, step: Option<Expr>, body: Vec<Stmt> },
+    For(Box<For>),
     While { condition: Expr, body: Vec<Stmt> },
     Repeat { body: Vec<Stmt>, until: Expr },
     Exit,
     Continue,
     Return,
+}
+
+#[derive(Debug)]
+pub(crate) struct For {
+    pub(crate) variable: Expr,
+    pub(crate) start: Expr,
+    pub(crate) end: Expr,
+    pub(crate) step: Option<Expr>,
+    pub(crate) body: Vec<Stmt>,
 }
 
 #[derive(Debug)]
@@ -318,7 +327,6 @@ pub(crate) struct ProgramDecl {
     pub(crate) task: Option<Name>,
     pub(crate) program: Name,
     pub(crate) connections: Vec<Argument>,
-    pub(crate) span: Span,
 }
 
 /// `Main.Start AT %IX0.0 : BOOL;` in VAR_CONFIG.

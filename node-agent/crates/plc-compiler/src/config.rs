@@ -86,7 +86,7 @@ impl<'a> Planner<'_, 'a> {
         let configurations = self.model.configurations.clone();
         let resources: Vec<&'a Resource> = configurations.iter().flat_map(|c| &c.resources).collect();
         match self.choose_resource(&resources, options) {
-            Some(resource) => self.from_resource(resource),
+            Some(resource) => self.take_resource(resource),
             None if resources.is_empty() => self.default_task(options),
             None => return,
         }
@@ -190,7 +190,7 @@ impl<'a> Planner<'_, 'a> {
         });
     }
 
-    fn from_resource(&mut self, resource: &'a Resource) {
+    fn take_resource(&mut self, resource: &'a Resource) {
         for task in &resource.tasks {
             self.task(task);
         }
@@ -286,13 +286,14 @@ impl<'a> Planner<'_, 'a> {
         self.connect(instance, &decl.connections);
         let task = match &decl.task {
             Some(name) => {
-                match self.plan.tasks.iter().position(|t| t.name.eq_ignore_ascii_case(&name.text)) {
-                    Some(task) => task,
-                    None => {
-                        let message = format!("no TASK `{}` is declared", name.text);
-                        self.model.sink.report(Code::UnknownTask, name.span, message);
-                        return;
-                    }
+                if let Some(task) =
+                    self.plan.tasks.iter().position(|t| t.name.eq_ignore_ascii_case(&name.text))
+                {
+                    task
+                } else {
+                    let message = format!("no TASK `{}` is declared", name.text);
+                    self.model.sink.report(Code::UnknownTask, name.span, message);
+                    return;
                 }
             }
             None => self.background(),
@@ -354,13 +355,11 @@ impl<'a> Planner<'_, 'a> {
             }
         }
         for binding in &options.bindings {
-            match parse::address(&binding.address).filter(|address| address.at.is_some()) {
-                Some(address) => self.bind(&binding.variable, address, self.nowhere, self.nowhere),
-                None => {
-                    let message =
-                        format!("`{}` is not an address for `{}`", binding.address, binding.variable);
-                    self.model.sink.report(Code::BadAddress, self.nowhere, message);
-                }
+            if let Some(address) = parse::address(&binding.address).filter(|address| address.at.is_some()) {
+                self.bind(&binding.variable, address, self.nowhere, self.nowhere);
+            } else {
+                let message = format!("`{}` is not an address for `{}`", binding.address, binding.variable);
+                self.model.sink.report(Code::BadAddress, self.nowhere, message);
             }
         }
     }

@@ -97,6 +97,12 @@ impl Writes<'_, '_> {
         }
     }
 
+    fn exprs(&mut self, list: &[Expr]) {
+        for expr in list {
+            self.expr(expr);
+        }
+    }
+
     fn expr(&mut self, expr: &Expr) {
         match &expr.kind {
             ExprKind::Call(call) => self.call(call),
@@ -112,9 +118,9 @@ impl Writes<'_, '_> {
             }
             ExprKind::Choose(a, list) => {
                 self.expr(a);
-                list.iter().for_each(|x| self.expr(x));
+                self.exprs(list);
             }
-            ExprKind::Intrinsic(_, list) => list.iter().for_each(|x| self.expr(x)),
+            ExprKind::Intrinsic(_, list) => self.exprs(list),
             ExprKind::Enabled { enabled, value, .. } => {
                 if let Some(place) = enabled {
                     self.place(place);
@@ -142,7 +148,9 @@ impl Writes<'_, '_> {
                 }
                 StmtKind::Case(selector, arms, otherwise) => {
                     self.expr(selector);
-                    arms.iter().for_each(|(_, body)| self.statements(body));
+                    for (_, body) in arms {
+                        self.statements(body);
+                    }
                     self.statements(otherwise);
                 }
                 StmtKind::For(statement) => {

@@ -165,7 +165,7 @@ pub(crate) enum StmtKind {
     Evaluate(Expr),
     If(Vec<(Expr, Vec<Stmt>)>, Vec<Stmt>),
     /// Selector, arms of inclusive ranges.
-    Case(Expr, Vec<(Vec<(i128, i128)>, Vec<Stmt>)>, Vec<Stmt>),
+    Case(Expr, Vec<CaseArm>, Vec<Stmt>),
     For(Box<For>),
     While(Expr, Vec<Stmt>),
     Repeat(Vec<Stmt>, Expr),
@@ -173,6 +173,9 @@ pub(crate) enum StmtKind {
     Continue,
     Return,
 }
+
+/// Inclusive ranges of the selector, and what to do.
+pub(crate) type CaseArm = (Vec<(i128, i128)>, Vec<Stmt>);
 
 #[derive(Clone, Debug)]
 pub(crate) struct For {

@@ -8,6 +8,12 @@
 //! collects declarations, `check` makes the typed tree (`hir`), `config` decides what runs, `assemble` lays
 //! out the state block, `lower` makes the IR.
 
+#![allow(
+    clippy::similar_names,
+    reason = "capped and capacity, arm and arms: both are the word for what they are"
+)]
+#![allow(clippy::single_match_else, reason = "the failure stands beside the success, also where it is long")]
+
 mod assemble;
 mod ast;
 mod check;

@@ -119,16 +119,14 @@ impl Lowerer<'_, '_, '_> {
         }
         let id = SiteId(self.module.sites.len() as u32);
         let unit = span.unit as usize;
-        let site = match (self.sites.units.get(unit), self.sites.lines.get(unit)) {
-            (Some(source), Some(lines)) => {
+        let site =
+            if let (Some(source), Some(lines)) = (self.sites.units.get(unit), self.sites.lines.get(unit)) {
                 let (line, column) = lines.position(&source.text, span.start);
                 Site { file: source.name.clone(), line, column }
-            }
-            _ => {
+            } else {
                 let (line, column) = self.sites.standard_lines.position(standard::TEXT, span.start);
                 Site { file: standard::FILE.to_owned(), line, column }
-            }
-        };
+            };
         self.module.sites.push(site);
         self.known_sites.insert(span, id);
         id

@@ -45,6 +45,7 @@ pub(crate) enum ConstantState {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent marks of a declaration")]
 pub(crate) struct Var<'a> {
     pub(crate) name: Name,
     pub(crate) ty: TypeId,

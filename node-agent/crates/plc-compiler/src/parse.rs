@@ -204,12 +204,11 @@ impl<'a> Parser<'a> {
     }
 
     fn found(&self) -> String {
-        match self.kind() {
-            Kind::End => "the end of the file".to_owned(),
-            _ => {
-                let shown: String = self.token_text().chars().take(40).collect();
-                format!("`{shown}`")
-            }
+        if self.kind() == Kind::End {
+            "the end of the file".to_owned()
+        } else {
+            let shown: String = self.token_text().chars().take(40).collect();
+            format!("`{shown}`")
         }
     }
 

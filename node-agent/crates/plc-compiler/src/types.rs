@@ -281,10 +281,12 @@ pub(crate) fn elementary_implicit(from: Elementary, to: Elementary) -> bool {
     }
     let rank = |e: E| e.size();
     match (from, to) {
-        (E::Real, E::Lreal) => true,
-        (E::Sint | E::Int | E::Usint | E::Uint, E::Real | E::Lreal) => true,
-        (E::Dint | E::Udint, E::Lreal) => true,
-        (E::Time, E::Ltime) | (E::Date, E::Ldate) | (E::Tod, E::Ltod) | (E::Dt, E::Ldt) => true,
+        (E::Real | E::Dint | E::Udint, E::Lreal)
+        | (E::Sint | E::Int | E::Usint | E::Uint, E::Real | E::Lreal)
+        | (E::Time, E::Ltime)
+        | (E::Date, E::Ldate)
+        | (E::Tod, E::Ltod)
+        | (E::Dt, E::Ldt) => true,
         _ if is_bits(from) && is_bits(to) => rank(from) < rank(to) || from == E::Bool,
         _ if is_integer(from) && is_integer(to) => match (is_signed(from), is_signed(to)) {
             (true, false) => false,

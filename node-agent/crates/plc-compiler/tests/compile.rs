@@ -4,12 +4,9 @@ use lineshaft_plc_compiler::{Options, Program, SourceUnit, compile};
 
 fn program(text: &str) -> Program {
     let unit = SourceUnit { name: "test.st".into(), text: text.into() };
-    match compile(std::slice::from_ref(&unit), &Options::default()) {
-        Ok(program) => program,
-        Err(diagnostics) => {
-            panic!("{}", lineshaft_plc_compiler::diagnostic::render(&diagnostics, &[unit], false))
-        }
-    }
+    compile(std::slice::from_ref(&unit), &Options::default())
+        .map_err(|diagnostics| lineshaft_plc_compiler::diagnostic::render(&diagnostics, &[unit], false))
+        .expect("a good program")
 }
 
 #[test]

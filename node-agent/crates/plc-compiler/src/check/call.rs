@@ -9,6 +9,15 @@ use crate::span::Span;
 use crate::suggest;
 use crate::types::{Type, TypeId, Types};
 
+/// What a call statement calls.
+pub(super) enum InstanceCall {
+    Call(Expr),
+    /// Already reported.
+    Refused,
+    /// No instance.
+    Other,
+}
+
 /// Arguments that every function and function block has besides its own.
 struct Enabling {
     enable: Option<Expr>,
@@ -97,13 +106,13 @@ impl Checker<'_, '_> {
         }
     }
 
-    /// The call of an instance as a statement. `None`: it is no instance. `Some(None)`: already reported.
+    /// The call of an instance as a statement.
     pub(super) fn instance_call(
         &mut self,
         callee: &ast::Expr,
         arguments: &[Argument],
         span: Span,
-    ) -> Option<Option<Expr>> {
+    ) -> InstanceCall {
         if let Ast::Name(name) = &callee.kind {
             let local = self.scope.and_then(|pou| self.model.pou(pou).scope.get(&name.key).copied());
             let is_result =
@@ -118,25 +127,25 @@ impl Checker<'_, '_> {
                     let message = format!("`{}` is a {what}: only instances of it can be called", name.text);
                     self.report(Code::NotCallable, callee.span, message)
                         .help(format!("declare `x : {};` in VAR and call `x(…)`", name.text));
-                    return Some(None);
+                    return InstanceCall::Refused;
                 }
-                return None;
+                return InstanceCall::Other;
             }
         }
         let Some(place) = self.variable(callee) else {
             self.check_loose(arguments);
-            return Some(None);
+            return InstanceCall::Refused;
         };
         let Type::Instance(pou) = *self.types().get(place.ty) else {
             self.not_callable(place.ty, callee.span);
-            return Some(None);
+            return InstanceCall::Refused;
         };
         self.model.resolve_interfaces();
         self.used(pou, callee.span);
         let name = self.model.pou(pou).name.clone();
-        let Some(call) = self.arguments(pou, &name, arguments, span) else { return Some(None) };
+        let Some(call) = self.arguments(pou, &name, arguments, span) else { return InstanceCall::Refused };
         let call = Call { instance: Some(place), ..call };
-        Some(Some(Expr { kind: ExprKind::Call(Box::new(call)), ty: Types::VOID, span }))
+        InstanceCall::Call(Expr { kind: ExprKind::Call(Box::new(call)), ty: Types::VOID, span })
     }
 
     fn used(&mut self, callee: usize, span: Span) {

@@ -32,12 +32,11 @@ pub(crate) fn constant_integer(
     scope: Option<usize>,
     expr: &ast::Expr,
 ) -> Option<i128> {
-    match constant(model, scope, expr, None)? {
-        (Value::Int(value), _) => Some(value),
-        _ => {
-            model.sink.report(Code::TypeMismatch, expr.span, "an integer is needed here");
-            None
-        }
+    if let (Value::Int(value), _) = constant(model, scope, expr, None)? {
+        Some(value)
+    } else {
+        model.sink.report(Code::TypeMismatch, expr.span, "an integer is needed here");
+        None
     }
 }
 

@@ -132,7 +132,7 @@ impl Checker<'_, '_> {
         }
         let storage = self.types().storage(arg.ty);
         match conversion.to {
-            Side::Text(wide) => self.to_text(arg, wide, span),
+            Side::Text(wide) => self.text_of(arg, wide, span),
             Side::Integer => match storage {
                 Some(e) if is_number(e) => {
                     let to = self.whole_type(e, want);
@@ -182,7 +182,7 @@ impl Checker<'_, '_> {
         self.make(ExprKind::Convert(Box::new(arg), mode), ty, span)
     }
 
-    fn to_text(&mut self, arg: Expr, wide: bool, span: Span) -> Expr {
+    fn text_of(&mut self, arg: Expr, wide: bool, span: Span) -> Expr {
         let capacity = match self.types().get(arg.ty) {
             Type::Text { wide: same, .. } if *same == wide => return arg,
             Type::Text { capacity, .. } => *capacity,

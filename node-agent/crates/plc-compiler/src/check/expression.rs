@@ -48,9 +48,8 @@ impl Checker<'_, '_> {
                     self.coerce(literal, resolved.ty)
                 }
             }
-            // `CHAR#'A'`, `WCHAR#"A"`.
-            (Literal::String { .. }, _) => self.coerce(literal, resolved.ty),
             (Literal::Integer(v), Type::Enum(_)) => Self::integer(*v, resolved.ty, span),
+            // `CHAR#'A'` too.
             _ => self.coerce(literal, resolved.ty),
         }
     }
@@ -281,7 +280,7 @@ impl Checker<'_, '_> {
                     return None;
                 };
                 let ty = Types::elementary(e);
-                let (left, right) = (self.to_common(left, ty), self.to_common(right, ty));
+                let (left, right) = (self.as_common(left, ty), self.as_common(right, ty));
                 Some((left, right, Some(e)))
             }
             _ if left.ty == right.ty => Some((left, right, None)),
@@ -294,7 +293,7 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn to_common(&mut self, expr: Expr, ty: TypeId) -> Expr {
+    fn as_common(&mut self, expr: Expr, ty: TypeId) -> Expr {
         // Subranges and open enumerations compute in their storage.
         if expr.ty != ty && self.elementary(expr.ty).map(Types::elementary) == Some(ty) {
             let span = expr.span;

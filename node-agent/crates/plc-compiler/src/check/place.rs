@@ -286,13 +286,12 @@ impl Checker<'_, '_> {
             Type::Poison => return Named::Poison,
             Type::Struct(index) => {
                 let fields = &self.types().structs[index].fields;
-                match fields.iter().position(|f| f.name.key == member.key) {
-                    Some(field) => (Step::Field(index, field), fields[field].ty),
-                    None => {
-                        let names: Vec<String> = fields.iter().map(|f| f.name.text.to_string()).collect();
-                        self.unknown_member(member, place.ty, &names);
-                        return Named::Poison;
-                    }
+                if let Some(field) = fields.iter().position(|f| f.name.key == member.key) {
+                    (Step::Field(index, field), fields[field].ty)
+                } else {
+                    let names: Vec<String> = fields.iter().map(|f| f.name.text.to_string()).collect();
+                    self.unknown_member(member, place.ty, &names);
+                    return Named::Poison;
                 }
             }
             Type::Instance(pou) => {
@@ -402,7 +401,7 @@ impl Checker<'_, '_> {
                         self.report(Code::ConstantIndex, index.span, message);
                         return Named::Poison;
                     }
-                    checked.push(self.to_index(index));
+                    checked.push(self.as_index(index));
                 }
                 place.steps.push(Step::Index(place.ty, checked));
                 place.ty = element;
@@ -430,7 +429,7 @@ impl Checker<'_, '_> {
     }
 
     /// Widened to LINT.
-    fn to_index(&mut self, index: Expr) -> Expr {
+    fn as_index(&mut self, index: Expr) -> Expr {
         let lint = Types::elementary(Elementary::Lint);
         let span = index.span;
         let index = self.settle(index);

@@ -1,6 +1,7 @@
 //! Statements.
 
 use super::Checker;
+use super::call::InstanceCall;
 use crate::ast::{self, CaseArm, ExprKind as Ast};
 use crate::diagnostic::Code;
 use crate::hir::{Expr, ExprKind, For, Mode, Root, Stmt, StmtKind, Value};
@@ -48,9 +49,7 @@ impl Checker<'_, '_> {
                 StmtKind::If(branches, self.statements(otherwise))
             }
             ast::StmtKind::Case { selector, arms, otherwise } => self.case(selector, arms, otherwise),
-            ast::StmtKind::For { variable, start, end, step, body } => {
-                self.for_loop(variable, start, end, step.as_ref(), body)?
-            }
+            ast::StmtKind::For(statement) => self.for_loop(statement)?,
             ast::StmtKind::While { condition, body } => {
                 StmtKind::While(self.condition(condition), self.statements(body))
             }
@@ -168,14 +167,8 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn for_loop(
-        &mut self,
-        variable: &ast::Expr,
-        start: &ast::Expr,
-        end: &ast::Expr,
-        step: Option<&ast::Expr>,
-        body: &[ast::Stmt],
-    ) -> Option<StmtKind> {
+    fn for_loop(&mut self, statement: &ast::For) -> Option<StmtKind> {
+        let ast::For { variable, start, end, step, body } = statement;
         let place = self.target(variable);
         let e = place.as_ref().and_then(|place| self.elementary(place.ty));
         let is_integer = e.is_some_and(types::is_integer);
@@ -192,7 +185,7 @@ impl Checker<'_, '_> {
         let end = self.expr(end, None);
         let end = self.coerce(end, storage);
         let lint = Types::elementary(Elementary::Lint);
-        let step = match step {
+        let step = match step.as_ref() {
             None => Self::integer(1, lint, variable.span),
             Some(step) => {
                 let span = step.span;
@@ -237,8 +230,10 @@ impl Checker<'_, '_> {
 
     fn call_statement(&mut self, call: &ast::Expr) -> Option<StmtKind> {
         let Ast::Call(callee, arguments) = &call.kind else { return None };
-        if let Some(checked) = self.instance_call(callee, arguments, call.span) {
-            return checked.map(StmtKind::Evaluate);
+        match self.instance_call(callee, arguments, call.span) {
+            InstanceCall::Call(checked) => return Some(StmtKind::Evaluate(checked)),
+            InstanceCall::Refused => return None,
+            InstanceCall::Other => {}
         }
         let checked = self.call_expression(callee, arguments, None, call.span);
         if matches!(checked.kind, ExprKind::Poison) {

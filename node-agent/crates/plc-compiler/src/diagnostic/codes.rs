@@ -202,8 +202,6 @@ codes! {
         "A task needs INTERVAL or SINGLE, and an interval above zero."
     UnknownResource "LS4205" Error "unknown resource"
         "`program.resource` names a RESOURCE that the source does not declare, or the source has several and none is chosen."
-    InstanceTwice "LS4206" Error "instance runs twice"
-        "A program instance belongs to one task."
     NoTaskPrograms "LS4207" Error "task without programs"
         "A task that the source does not declare must say which programs it runs."
 

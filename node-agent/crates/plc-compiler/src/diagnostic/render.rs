@@ -82,11 +82,11 @@ mod tests {
             help: Some("write DINT_TO_INT(total)".into()),
             related: Vec::new(),
         };
-        let text: String =
-            render(&[diagnostic], &[unit], false).lines().map(|l| format!("{}\n", l.trim_end())).collect();
+        let text = render(&[diagnostic], &[unit], false);
+        let text = text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
         assert_eq!(
             text,
-            "error[LS3002]: cannot assign DINT to INT\n --> a.st:2:6\n  |\n2 | y := total;\n  |      ^^^^^\n  = help: write DINT_TO_INT(total)\n\n"
+            "error[LS3002]: cannot assign DINT to INT\n --> a.st:2:6\n  |\n2 | y := total;\n  |      ^^^^^\n  = help: write DINT_TO_INT(total)\n"
         );
     }
 }

@@ -118,8 +118,7 @@ fn part(offset: u32, of: Elementary, width: u32, number: u32) -> Option<Place> {
         Elementary::Bool | Elementary::Real | Elementary::Lreal | Elementary::Char | Elementary::Wchar => {
             return None;
         }
-        Elementary::Time | Elementary::Ltime | Elementary::Date | Elementary::Ldate => return None,
-        Elementary::Tod | Elementary::Ltod | Elementary::Dt | Elementary::Ldt => return None,
+        _ if crate::types::is_temporal(of) => return None,
         _ => of.size() * 8,
     };
     let start = number.checked_mul(width)?;

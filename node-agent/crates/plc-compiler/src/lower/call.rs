@@ -168,14 +168,13 @@ impl Builder<'_, '_, '_, '_> {
         }
         let func = self.lowerer.function(call.pou);
         let op = Op::Call { func, args };
-        let result = match (has_result, scalar) {
-            (true, Some(scalar)) => self.compute(scalar, op),
-            _ => {
-                self.emit(op);
-                match result_address {
-                    Some(address) => address,
-                    None => self.constant(Ty::I8, 0),
-                }
+        let result = if let (true, Some(scalar)) = (has_result, scalar) {
+            self.compute(scalar, op)
+        } else {
+            self.emit(op);
+            match result_address {
+                Some(address) => address,
+                None => self.constant(Ty::I8, 0),
             }
         };
         for (var, place) in &call.outputs {

@@ -197,7 +197,7 @@ impl Builder<'_, '_, '_, '_> {
                 let zero = self.constant(source, 0);
                 return self.compare_values(Cond::Ne, value, zero, false);
             }
-            (false, false) if source == target => return value,
+            _ if source == target => return value,
             (false, false) if target.size() < source.size() => Op::Truncate(value),
             (false, false) if types::is_signed(a) => Op::SignExtend(value),
             (false, false) => Op::ZeroExtend(value),
@@ -207,7 +207,6 @@ impl Builder<'_, '_, '_, '_> {
             (true, false) => {
                 Op::FloatToInt { signed: types::is_signed(b), truncate: mode == Mode::Truncate, value }
             }
-            (true, true) if source == target => return value,
             (true, true) => Op::FloatConvert(value),
         };
         self.compute(target, op)

@@ -49,7 +49,7 @@ pub(super) struct Builder<'b, 'l, 'm, 'a> {
     pub(super) loops: Vec<(BlockId, BlockId)>,
 }
 
-impl<'l, 'm, 'a> Lowerer<'l, 'm, 'a> {
+impl Lowerer<'_, '_, '_> {
     pub(super) fn body(&mut self, pou: usize) -> Function {
         let model = self.memory.model;
         let kind = model.pou(pou).kind;
@@ -314,12 +314,11 @@ impl<'b, 'l, 'm, 'a> Builder<'b, 'l, 'm, 'a> {
         // All parameters first: they are the parameters of the entry block.
         let mut params = Vec::new();
         if let (Some(result), Some(var)) = (pou.result, pou.result_var) {
-            match scalar(result) {
-                Some(ty) => self.function.result = Some(ty),
-                None => {
-                    let address = self.param(Ty::Ptr);
-                    params.push((var, address, None));
-                }
+            if let Some(ty) = scalar(result) {
+                self.function.result = Some(ty);
+            } else {
+                let address = self.param(Ty::Ptr);
+                params.push((var, address, None));
             }
         }
         for (index, var) in pou.vars.iter().enumerate() {

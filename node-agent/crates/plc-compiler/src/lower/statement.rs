@@ -1,7 +1,7 @@
 //! Statements.
 
 use super::function::Builder;
-use crate::hir::{Expr, ExprKind, For, Stmt, StmtKind, Value as Constant};
+use crate::hir::{CaseArm, Expr, ExprKind, For, Stmt, StmtKind, Value as Constant};
 use crate::ir::{Cond, FaultCode, IntOp, Op, Terminator, Ty, Value};
 use crate::types;
 
@@ -104,7 +104,7 @@ impl Builder<'_, '_, '_, '_> {
         self.switch(exit);
     }
 
-    fn case(&mut self, selector: &Expr, arms: &[(Vec<(i128, i128)>, Vec<Stmt>)], otherwise: &[Stmt]) {
+    fn case(&mut self, selector: &Expr, arms: &[CaseArm], otherwise: &[Stmt]) {
         let value = self.expr(selector);
         let storage = self.lowerer.memory.model.types.storage(selector.ty);
         let signed = storage.is_some_and(types::is_signed);
@@ -188,18 +188,18 @@ impl Builder<'_, '_, '_, '_> {
         let narrow = if machine == Ty::I64 { next } else { self.compute(machine, Op::Truncate(next)) };
         self.store_scalar(target, narrow);
         let more = self.within(next, wide_end, step, fixed_step, zero, order);
-        if machine != Ty::I64 {
+        if machine == Ty::I64 {
+            // The sum wrapped if it moved against the step.
+            let moved = self.within(wide, next, step, fixed_step, zero, order);
+            let more = self.int(IntOp::And, more, moved);
+            self.branch(more, inside, exit);
+        } else {
             // 64 bits hold every next value of a narrower type: passing the type passes the end.
             let inside_type = self.inside_type(next, storage, fixed_step);
             let more = match inside_type {
                 Some(inside_type) => self.int(IntOp::And, more, inside_type),
                 None => more,
             };
-            self.branch(more, inside, exit);
-        } else {
-            // The sum wrapped if it moved against the step.
-            let moved = self.within(wide, next, step, fixed_step, zero, order);
-            let more = self.int(IntOp::And, more, moved);
             self.branch(more, inside, exit);
         }
         self.switch(exit);
@@ -230,17 +230,14 @@ impl Builder<'_, '_, '_, '_> {
         zero: Value,
         signed: bool,
     ) -> Value {
-        match fixed_step {
-            Some(step) => {
-                let cond = if step > 0 { Cond::Le } else { Cond::Ge };
-                self.compare_values(cond, value, end, signed)
-            }
-            None => {
-                let up = self.compare_values(Cond::Le, value, end, signed);
-                let down = self.compare_values(Cond::Ge, value, end, signed);
-                let rising = self.compare_values(Cond::Gt, step, zero, true);
-                self.compute(Ty::I8, Op::Select { cond: rising, a: up, b: down })
-            }
+        if let Some(step) = fixed_step {
+            let cond = if step > 0 { Cond::Le } else { Cond::Ge };
+            self.compare_values(cond, value, end, signed)
+        } else {
+            let up = self.compare_values(Cond::Le, value, end, signed);
+            let down = self.compare_values(Cond::Ge, value, end, signed);
+            let rising = self.compare_values(Cond::Gt, step, zero, true);
+            self.compute(Ty::I8, Op::Select { cond: rising, a: up, b: down })
         }
     }
 

@@ -106,13 +106,14 @@ impl<'a> Model<'a> {
         let plain = |ty| Resolved { ty, init: None };
         match &ty.kind {
             TypeRefKind::Error => Self::poison(),
-            TypeRefKind::Named(type_name) => match self.find_type(&type_name.key, scope) {
-                Some(resolved) => resolved,
-                None => {
+            TypeRefKind::Named(type_name) => {
+                if let Some(resolved) = self.find_type(&type_name.key, scope) {
+                    resolved
+                } else {
                     self.unknown_type(type_name);
                     Self::poison()
                 }
-            },
+            }
             TypeRefKind::String { wide, length } => {
                 let capacity = match length {
                     None => Some(DEFAULT_STRING),

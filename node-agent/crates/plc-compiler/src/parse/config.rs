@@ -108,16 +108,14 @@ impl Parser<'_> {
     }
 
     fn program_instance(&mut self) -> Option<ProgramDecl> {
-        let start = self.span();
         while self.eat_keyword(Keyword::Retain) || self.eat_keyword(Keyword::NonRetain) {}
         let name = self.name("an instance name")?;
         let task = if self.eat_word("WITH") { self.name("a task name") } else { None };
         self.expect(Kind::Colon, "`:` and the program's name");
         let program = self.name("the program's name")?;
         let connections = if self.kind() == Kind::LeftParen { self.arguments() } else { Vec::new() };
-        let span = start.to(self.last_span());
         self.semicolon("the program instance");
-        Some(ProgramDecl { name, task, program, connections, span })
+        Some(ProgramDecl { name, task, program, connections })
     }
 
     /// `Main.Start AT %IX0.0 : BOOL;`

@@ -239,12 +239,11 @@ impl Parser<'_> {
             return None;
         }
         let text = self.slice(span);
-        match address(text) {
-            Some(address) => Some((address, span)),
-            None => {
-                self.sink.report(Code::BadAddress, span, format!("`{text}` is not an address"));
-                None
-            }
+        if let Some(address) = address(text) {
+            Some((address, span))
+        } else {
+            self.sink.report(Code::BadAddress, span, format!("`{text}` is not an address"));
+            None
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::Parser;
 use crate::Dialect;
-use crate::ast::{CaseArm, Expr, ExprKind, Stmt, StmtKind};
+use crate::ast::{CaseArm, Expr, ExprKind, For, Stmt, StmtKind};
 use crate::diagnostic::{Code, Severity};
 use crate::lex::{Keyword, Kind};
 use crate::span::Span;
@@ -14,7 +14,10 @@ fn ends_statements(kind: Kind) -> bool {
         Kind::Keyword(keyword) => {
             let word = keyword.text();
             word.starts_with("END_")
-                || matches!(keyword, Keyword::Else | Keyword::Elsif | Keyword::Until)
+                || matches!(
+                    keyword,
+                    Keyword::Else | Keyword::Elsif | Keyword::Until | Keyword::Method | Keyword::InitialStep
+                )
                 || super::starts_declaration(keyword)
         }
         _ => false,
@@ -22,10 +25,19 @@ fn ends_statements(kind: Kind) -> bool {
 }
 
 impl Parser<'_> {
+    /// Also at `ACTION name` and its kin, which are variables in any other place.
+    fn at_statements_end(&self) -> bool {
+        let opens_part = matches!(
+            self.kind(),
+            Kind::Keyword(Keyword::Action | Keyword::Property | Keyword::Step | Keyword::Transition)
+        );
+        ends_statements(self.kind()) || opens_part && self.peek(1) == Kind::Ident
+    }
+
     /// Statements up to a keyword that ends them.
     pub(super) fn statements(&mut self) -> Vec<Stmt> {
         let mut list = Vec::new();
-        while !ends_statements(self.kind()) && !self.sink.is_full() {
+        while !self.at_statements_end() && !self.sink.is_full() {
             let before = self.at;
             self.opt_statement(&mut list);
             if self.at == before {
@@ -246,7 +258,7 @@ impl Parser<'_> {
     /// Statements up to the next label.
     fn case_body(&mut self) -> Vec<Stmt> {
         let mut list = Vec::new();
-        while !ends_statements(self.kind()) && !self.at_case_label() && !self.sink.is_full() {
+        while !self.at_statements_end() && !self.at_case_label() && !self.sink.is_full() {
             let before = self.at;
             self.opt_statement(&mut list);
             if self.at == before {
@@ -295,7 +307,7 @@ impl Parser<'_> {
         self.then(&last, Keyword::Do);
         let body = self.in_loop(Self::statements);
         self.end(Keyword::EndFor, opened, "the FOR");
-        StmtKind::For { variable, start, end, step, body }
+        StmtKind::For(Box::new(For { variable, start, end, step, body }))
     }
 
     fn while_statement(&mut self) -> StmtKind {

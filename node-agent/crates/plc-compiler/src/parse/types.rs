@@ -28,8 +28,8 @@ impl Parser<'_> {
                 let wide = self.token_text().len() == 7;
                 self.bump();
                 let length = match self.kind() {
-                    Kind::LeftBracket => self.bracketed(Kind::RightBracket, "`]`"),
-                    Kind::LeftParen => self.bracketed(Kind::RightParen, "`)`"),
+                    Kind::LeftBracket => Some(Box::new(self.bracketed(Kind::RightBracket, "`]`"))),
+                    Kind::LeftParen => Some(Box::new(self.bracketed(Kind::RightParen, "`)`"))),
                     _ => None,
                 };
                 TypeRefKind::String { wide, length }
@@ -46,11 +46,11 @@ impl Parser<'_> {
         }
     }
 
-    fn bracketed(&mut self, close: Kind, what: &str) -> Option<Box<Expr>> {
+    fn bracketed(&mut self, close: Kind, what: &str) -> Expr {
         self.bump();
         let length = self.expression();
         self.expect(close, what);
-        Some(Box::new(length))
+        length
     }
 
     fn named_type(&mut self, start: Span) -> TypeRefKind {
