@@ -279,7 +279,14 @@ impl Plant {
 
 impl Drop for Plant {
     fn drop(&mut self) {
-        // A test that failed must not leave keepers behind: these outlive their agent on purpose.
+        // The agent first, or it would start again what is ended below.
+        if let Some((shutdown, agent)) = self.agent.take() {
+            shutdown.cancel();
+            tokio::task::block_in_place(|| {
+                let _ = tokio::runtime::Handle::current().block_on(tokio::time::timeout(SOON, agent));
+            });
+        }
+        // Independent keepers outlive their agent on purpose, not their test.
         let Ok(directories) = std::fs::read_dir(self.state.path().join("state/plc")) else { return };
         for directory in directories.flatten() {
             if let Ok(mut keeper) = KeeperClient::connect(&directory.path()) {
