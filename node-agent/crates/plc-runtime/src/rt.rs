@@ -8,6 +8,18 @@ use std::num::NonZeroU64;
 /// SCHED_FIFO priority of the most important task; a less important one would be lower.
 const FIFO_PRIORITY: u32 = 79;
 
+/// Above every scan: it must run while one of them does not end.
+const WATCHDOG_PRIORITY: u32 = 85;
+
+/// Lets the calling thread interrupt scans. Refused where the scan's own class is refused, and not needed then.
+pub(crate) fn prepare_watchdog(mode: RealtimeMode) {
+    if mode != RealtimeMode::Off
+        && let Err(error) = fifo(WATCHDOG_PRIORITY)
+    {
+        tracing::debug!(%error, "the watchdog stays an ordinary thread");
+    }
+}
+
 /// Asks for everything that the mode wants, for the calling thread. What is refused is in the answer.
 pub(crate) fn prepare(mode: RealtimeMode) -> RealtimeStatus {
     let mut status = RealtimeStatus { policy: "OTHER".to_owned(), ..RealtimeStatus::default() };

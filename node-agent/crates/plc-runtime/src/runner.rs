@@ -116,11 +116,16 @@ impl Runner {
             }
             Order::Prepare { id, program, renames } => {
                 let (shared, present) = (self.shared.clone(), self.program.clone());
-                std::thread::Builder::new()
+                let started = std::thread::Builder::new()
                     .name("compile".into())
                     .stack_size(prepare::STACK_BYTES)
-                    .spawn(move || prepare::prepare(&shared, id, &program, &renames, present.as_deref()))
-                    .map_err(Error::io("start the compiler"))?;
+                    .spawn(move || prepare::prepare(&shared, id, &program, &renames, present.as_deref()));
+                if let Err(source) = started {
+                    // The program that runs must not suffer from memory that is missing for another one.
+                    let error = Error::Io { what: "start the compiler".into(), source };
+                    let result = Err(vec![prepare::finding(&error)]);
+                    self.shared.report(&Report::Prepared { id, result }, None)?;
+                }
             }
             Order::Install { id, how } => self.install(id, how)?,
             Order::Reset => {
@@ -199,7 +204,10 @@ impl Runner {
         scanner.connect(ports, board);
         let (commands, inbox) = sync_channel(QUEUE);
         let (events, outbox) = sync_channel(QUEUE);
-        self.watch.start(Arc::clone(&self.shared.attention)).map_err(Error::io("start the watchdog"))?;
+        let prepare = move || rt::prepare_watchdog(realtime);
+        self.watch
+            .start(Arc::clone(&self.shared.attention), prepare)
+            .map_err(Error::io("start the watchdog"))?;
         let shared = self.shared.clone();
         std::thread::Builder::new()
             .name("events".into())

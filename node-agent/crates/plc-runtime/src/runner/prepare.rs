@@ -13,7 +13,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, PoisonError};
 
 /// The compiler recurses as deep as its own limits allow.
-pub(super) const STACK_BYTES: usize = 64 * 1024 * 1024;
+pub(super) const STACK_BYTES: usize = 16 * 1024 * 1024;
 
 /// A program that can take over.
 pub(super) struct Prepared {
@@ -93,7 +93,7 @@ pub(crate) fn snapshot_place(state_bytes: u32) -> TripleBuffer {
 }
 
 /// An error beside the compiler's own, in the same form.
-fn finding(error: &Error) -> Diagnostic {
+pub(super) fn finding(error: &Error) -> Diagnostic {
     Diagnostic {
         place: Place { file: String::new(), line: 1, column: 1, end_line: 1, end_column: 1 },
         code: "LS0701".to_owned(),

@@ -72,11 +72,17 @@ impl Watch {
         self.ended.store(true, Ordering::Release);
     }
 
-    /// Starts the watching thread.
-    pub fn start(self: &Arc<Self>, attention: Arc<AtomicU32>) -> std::io::Result<Thread> {
+    /// Starts the watching thread, which first does `prepare`: whatever lets it run while a scan does not end.
+    pub fn start(
+        self: &Arc<Self>,
+        attention: Arc<AtomicU32>,
+        prepare: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<Thread> {
         let watch = Arc::clone(self);
-        let thread =
-            std::thread::Builder::new().name("watchdog".into()).spawn(move || watch.work(&attention))?;
+        let thread = std::thread::Builder::new().name("watchdog".into()).spawn(move || {
+            prepare();
+            watch.work(&attention);
+        })?;
         Ok(thread.thread().clone())
     }
 
@@ -124,7 +130,7 @@ mod tests {
     fn an_overdue_scan_gets_attention() {
         let (watch, attention) = (Arc::new(Watch::default()), Arc::new(AtomicU32::new(0)));
         watch.configure(Some(1_000_000));
-        watch.start(Arc::clone(&attention)).unwrap();
+        watch.start(Arc::clone(&attention), || {}).unwrap();
         watch.begin(Some((monotonic_ns(), 1_000_000, 1)), &attention);
         while attention.load(Ordering::Relaxed) == 0 {
             std::thread::yield_now();
