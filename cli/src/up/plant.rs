@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::access::{self, Deed};
 use super::apiserver::{Apiserver, Setup};
 use super::apply::{self, Applied, Outcome};
 use super::console::{self, Watched};
@@ -30,6 +31,29 @@ use crate::manifest::Manifest;
 
 /// The manifests are applied after this long whether the node has joined or not.
 const NODE_JOINS_WITHIN: Duration = Duration::from_secs(3);
+
+/// What the operator does first.
+const OPERATOR_BEGINS: [Deed; 2] = [
+    Deed { verb: "list", group: lineshaft_crds::GROUP, resource: "plcruntimes", namespace: None },
+    Deed {
+        verb: "list",
+        group: LEASES,
+        resource: "leases",
+        namespace: Some(lineshaft_crds::SYSTEM_NAMESPACE),
+    },
+];
+/// What an agent does first.
+const AGENT_BEGINS: [Deed; 2] = [
+    Deed { verb: "list", group: lineshaft_crds::GROUP, resource: "plcruntimes", namespace: None },
+    Deed {
+        verb: "patch",
+        group: LEASES,
+        resource: "leases",
+        namespace: Some(lineshaft_crds::SYSTEM_NAMESPACE),
+    },
+];
+/// API group of Leases.
+const LEASES: &str = "coordination.k8s.io";
 
 /// What was made sure of before anything is started.
 pub(crate) struct Ground {
@@ -139,11 +163,13 @@ impl Plant {
         }
         let admin = self.identities.admin.client().await?;
         self.install(&admin).await?;
-        self.start_operator().await?;
+        let (operator, agent) =
+            (self.identities.operator.client().await?, self.identities.agent.client().await?);
+        tokio::join!(access::wait(&operator, &OPERATOR_BEGINS), access::wait(&agent, &AGENT_BEGINS));
+        self.start_operator(operator);
         if let Some(agent_client) = self.agent_client.take() {
-            let client = self.identities.agent.client().await?;
             // An agent that has ended needs no client; how it ended is looked at below.
-            let _ = agent_client.send(client);
+            let _ = agent_client.send(agent);
         }
         self.wait_for_node(&admin).await;
         self.apply(&admin, &manifests).await?;
@@ -191,11 +217,9 @@ impl Plant {
         Ok(())
     }
 
-    async fn start_operator(&mut self) -> Result<(), UpError> {
-        let client = self.identities.operator.client().await?;
+    fn start_operator(&mut self, client: Client) {
         let (watched, screen) = (self.watched.operator.clone(), self.screen.clone());
         self.operator = Some(Part::start(|stop| operator::run(client, watched, screen, stop)));
-        Ok(())
     }
 
     /// Gives the node a moment to join, so that the first words on each program are not that no node fits.
