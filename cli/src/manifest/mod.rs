@@ -5,6 +5,7 @@ pub(crate) mod load;
 use std::fmt;
 use std::rc::Rc;
 
+use kube::core::GroupVersionKind;
 use lineshaft_crds::manifest::{Document, Position};
 use serde_json::Value;
 
@@ -68,6 +69,11 @@ fn counted(position: Option<Position>) -> (u32, u32) {
 }
 
 impl Identity {
+    /// Group, version and kind.
+    pub(crate) fn gvk(&self) -> GroupVersionKind {
+        GroupVersionKind::gvk(&self.group, &self.version, &self.kind)
+    }
+
     /// The namespace of an object of a namespaced kind.
     pub(crate) fn namespace_or_default(&self) -> &str {
         self.namespace.as_deref().unwrap_or("default")

@@ -1,5 +1,7 @@
 //! Applies the user's manifests by server-side apply, as the manager `lineshaft-up`.
 
+use std::collections::HashMap;
+
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::{Client, ResourceExt};
@@ -55,13 +57,19 @@ pub(crate) async fn apply(client: &Client, manifests: &[Manifest]) -> Result<Vec
     ordered.sort_by_key(|manifest| rank(&manifest.identity));
     let mut done = Vec::with_capacity(ordered.len());
     let mut namespaces_seen = Vec::new();
+    let mut kinds: HashMap<GroupVersionKind, Served> = HashMap::new();
     for manifest in ordered {
         let failed = |cause| ApplyError {
             place: manifest.place(),
             identity: Box::new(manifest.identity.clone()),
             cause,
         };
-        let served = find(client, &manifest.identity).await.map_err(|error| failed(error.into()))?;
+        let gvk = manifest.identity.gvk();
+        let served = match kinds.get(&gvk) {
+            Some(served) => served.clone(),
+            None => resource::find(client, &gvk).await.map_err(|error| failed(error.into()))?,
+        };
+        kinds.insert(gvk, served.clone());
         if served.namespaced {
             let namespace = manifest.identity.namespace_or_default();
             if !namespaces_seen.iter().any(|seen| seen == namespace) {
@@ -88,11 +96,6 @@ fn rank(identity: &Identity) -> u8 {
     }
 }
 
-async fn find(client: &Client, identity: &Identity) -> Result<Served, ResourceError> {
-    let gvk = GroupVersionKind::gvk(&identity.group, &identity.version, &identity.kind);
-    resource::find(client, &gvk).await
-}
-
 /// Creates a namespace that an object wants and nobody made.
 async fn ensure_namespace(client: &Client, name: &str) -> Result<Option<Applied>, Cause> {
     let identity = Identity {
@@ -102,7 +105,7 @@ async fn ensure_namespace(client: &Client, name: &str) -> Result<Option<Applied>
         namespace: None,
         name: name.to_owned(),
     };
-    let served = find(client, &identity).await?;
+    let served = Served::builtin(&identity.gvk(), false);
     let refused = |error| Cause::Refused(Box::new(error));
     if served.api(client, None).get_metadata_opt(name).await.map_err(refused)?.is_some() {
         return Ok(None);
@@ -119,7 +122,7 @@ async fn apply_one(
     object: Value,
 ) -> Result<Outcome, kube::Error> {
     let api = served.api(client, Some(identity.namespace_or_default()));
-    let before = api.get_metadata_opt(&identity.name).await?.map(|object| object.resource_version());
+    let before = api.get_metadata_opt(&identity.name).await?.map(|object| version(&object));
     let parameters = PatchParams {
         field_validation: Some(kube::api::ValidationDirective::Strict),
         ..PatchParams::apply(MANAGER)
@@ -128,13 +131,19 @@ async fn apply_one(
         api.patch(&identity.name, &parameters, &Patch::Apply(&object)).await;
     match (before, applied) {
         (None, Ok(_)) => Ok(Outcome::Created),
-        (Some(before), Ok(object)) if object.resource_version() == before => Ok(Outcome::Unchanged),
+        (Some(before), Ok(object)) if version(&object) == before => Ok(Outcome::Unchanged),
         (Some(_), Ok(_)) => Ok(Outcome::Changed),
         (Some(_), Err(kube::Error::Api(status))) if status.code == 409 && status.reason == "Conflict" => {
             Ok(Outcome::Kept(status.message.clone()))
         }
         (_, Err(error)) => Err(error),
     }
+}
+
+/// What moves when somebody changes what an object asks for. Where a kind counts generations, that is the
+/// generation: its resource version moves with each status that a controller writes.
+fn version(object: &impl ResourceExt) -> Option<String> {
+    object.meta().generation.map(|generation| generation.to_string()).or_else(|| object.resource_version())
 }
 
 /// What the server says, without the Rust around it.

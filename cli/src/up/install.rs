@@ -14,7 +14,7 @@ use lineshaft_operator::install as operator;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::resource::{self, ResourceError};
+use super::resource::Served;
 
 /// Owner of the fields of what is installed.
 const MANAGER: &str = "lineshaft-install";
@@ -31,8 +31,6 @@ pub(crate) struct InstallError {
 
 #[derive(Debug, thiserror::Error)]
 enum Cause {
-    #[error(transparent)]
-    Kind(#[from] ResourceError),
     #[error(transparent)]
     Access(#[from] Box<kube::Error>),
     #[error(transparent)]
@@ -82,10 +80,9 @@ async fn ensure(client: &Client, wanted: Value) -> Result<bool, InstallError> {
     let access = |error| failed(Cause::Access(Box::new(error)));
 
     let (group, version) = text("/apiVersion").split_once('/').unwrap_or(("", text("/apiVersion")));
-    let served = resource::find(client, &GroupVersionKind::gvk(group, version, kind))
-        .await
-        .map_err(|error| failed(error.into()))?;
-    let api = served.api(client, wanted.pointer("/metadata/namespace").and_then(Value::as_str));
+    let namespace = wanted.pointer("/metadata/namespace").and_then(Value::as_str);
+    let served = Served::builtin(&GroupVersionKind::gvk(group, version, kind), namespace.is_some());
+    let api = served.api(client, namespace);
     if let Some(found) = api.get_opt(name).await.map_err(access)? {
         let found = serde_json::to_value(found).map_err(|error| access(kube::Error::SerdeError(error)))?;
         if contains(&found, &wanted) {

@@ -5,6 +5,7 @@
 //! user's manifests. The other way round at the end: the agent first, so that outputs are safe before anything
 //! else goes away.
 
+mod access;
 mod apiserver;
 mod apply;
 mod console;

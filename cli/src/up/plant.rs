@@ -3,16 +3,20 @@
 use std::convert::Infallible;
 use std::io;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use kube::Client;
+use kube::runtime::wait::await_condition;
+use kube::{Api, Client};
+use lineshaft_crds::{EdgeNode, condition, edge_node};
 use lineshaft_node_agent as node_agent;
 use prometheus::process_collector::ProcessCollector;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::access::{self, Deed};
 use super::apiserver::{Apiserver, Setup};
 use super::apply::{self, Applied, Outcome};
 use super::console::{self, Watched};
@@ -24,6 +28,32 @@ use super::operator;
 use super::screen::Screen;
 use super::{Arguments, UpError};
 use crate::manifest::Manifest;
+
+/// The manifests are applied after this long whether the node has joined or not.
+const NODE_JOINS_WITHIN: Duration = Duration::from_secs(3);
+
+/// What the operator does first.
+const OPERATOR_BEGINS: [Deed; 2] = [
+    Deed { verb: "list", group: lineshaft_crds::GROUP, resource: "plcruntimes", namespace: None },
+    Deed {
+        verb: "list",
+        group: LEASES,
+        resource: "leases",
+        namespace: Some(lineshaft_crds::SYSTEM_NAMESPACE),
+    },
+];
+/// What an agent does first.
+const AGENT_BEGINS: [Deed; 2] = [
+    Deed { verb: "list", group: lineshaft_crds::GROUP, resource: "plcruntimes", namespace: None },
+    Deed {
+        verb: "patch",
+        group: LEASES,
+        resource: "leases",
+        namespace: Some(lineshaft_crds::SYSTEM_NAMESPACE),
+    },
+];
+/// API group of Leases.
+const LEASES: &str = "coordination.k8s.io";
 
 /// What was made sure of before anything is started.
 pub(crate) struct Ground {
@@ -42,6 +72,7 @@ pub(crate) struct Ground {
 /// What runs.
 pub(crate) struct Plant {
     screen: Screen,
+    node: String,
     data: DataDirectory,
     identities: Identities,
     watched: Watched,
@@ -91,7 +122,7 @@ impl Plant {
             lifeline: node_agent::Lifeline::WithParent,
             registry: watched.registry.clone(),
             readiness: watched.agent.clone(),
-            ..node_agent::Options::new(node, data.join("node"), keeper)
+            ..node_agent::Options::new(node.clone(), data.join("node"), keeper)
         };
         let client = async {
             match client.await {
@@ -106,6 +137,7 @@ impl Plant {
         let console = Part::start(|stop| console::serve(console, served, stop));
         Ok(Self {
             screen,
+            node,
             data,
             identities,
             watched,
@@ -131,12 +163,15 @@ impl Plant {
         }
         let admin = self.identities.admin.client().await?;
         self.install(&admin).await?;
-        self.start_operator().await?;
+        let (operator, agent) =
+            (self.identities.operator.client().await?, self.identities.agent.client().await?);
+        tokio::join!(access::wait(&operator, &OPERATOR_BEGINS), access::wait(&agent, &AGENT_BEGINS));
+        self.start_operator(operator);
         if let Some(agent_client) = self.agent_client.take() {
-            let client = self.identities.agent.client().await?;
             // An agent that has ended needs no client; how it ended is looked at below.
-            let _ = agent_client.send(client);
+            let _ = agent_client.send(agent);
         }
+        self.wait_for_node(&admin).await;
         self.apply(&admin, &manifests).await?;
         drop(manifests);
         self.observe(admin);
@@ -182,11 +217,22 @@ impl Plant {
         Ok(())
     }
 
-    async fn start_operator(&mut self) -> Result<(), UpError> {
-        let client = self.identities.operator.client().await?;
+    fn start_operator(&mut self, client: Client) {
         let (watched, screen) = (self.watched.operator.clone(), self.screen.clone());
         self.operator = Some(Part::start(|stop| operator::run(client, watched, screen, stop)));
-        Ok(())
+    }
+
+    /// Gives the node a moment to join, so that the first words on each program are not that no node fits.
+    async fn wait_for_node(&self, admin: &Client) {
+        let nodes: Api<EdgeNode> = Api::all(admin.clone());
+        let ready = |node: Option<&EdgeNode>| {
+            let status = node.and_then(|node| node.status.as_ref());
+            status.is_some_and(|status| condition::is_true(&status.conditions, edge_node::conditions::READY))
+        };
+        let joined = timeout(NODE_JOINS_WITHIN, await_condition(nodes, &self.node, ready));
+        if let Ok(Ok(_)) = self.screen.step("waiting for the node to join", joined).await {
+            self.screen.line(&format!("node {} is Ready", self.node));
+        }
     }
 
     async fn apply(&self, admin: &Client, manifests: &[Manifest]) -> Result<(), UpError> {

@@ -31,6 +31,11 @@ pub(crate) struct Served {
 }
 
 impl Served {
+    /// A kind of Kubernetes itself, whose plural follows the rules of English.
+    pub(crate) fn builtin(gvk: &GroupVersionKind, namespaced: bool) -> Self {
+        Self { resource: ApiResource::from_gvk(gvk), namespaced }
+    }
+
     /// The API of an object's place.
     pub(crate) fn api(&self, client: &Client, namespace: Option<&str>) -> Api<DynamicObject> {
         match namespace {
