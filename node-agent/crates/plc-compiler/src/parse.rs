@@ -188,7 +188,8 @@ impl<'a> Parser<'a> {
 
     /// Whether a syntax error may be reported here: once for each token, never at what the lexer refused.
     fn first_error_here(&mut self) -> bool {
-        let near_bad = self.kind() == Kind::Bad || self.at > 0 && self.tokens[self.at - 1].kind == Kind::Bad;
+        let before = self.at.checked_sub(1).map(|at| self.tokens[at].kind);
+        let near_bad = self.kind() == Kind::Bad || matches!(before, Some(Kind::Bad | Kind::BadString));
         let first = self.error_at.replace(self.at) != Some(self.at);
         first && !near_bad
     }

@@ -162,7 +162,10 @@ impl Parser<'_> {
     }
 
     fn end_of_simple(&mut self, value: &Expr, after: &str) {
-        if matches!(value.kind, ExprKind::Error) && self.kind() != Kind::Semicolon {
+        if self.at > 0 && self.tokens[self.at - 1].kind == Kind::BadString {
+            // A string without end took the rest of its line, its `;` too.
+            self.eat(Kind::Semicolon);
+        } else if matches!(value.kind, ExprKind::Error) && self.kind() != Kind::Semicolon {
             self.recover();
         } else {
             self.semicolon(after);
