@@ -155,11 +155,11 @@ impl Checker<'_, '_> {
                 let var = &self.model.pou(pou).vars[var];
                 (var.kind, var.ty, var.constant)
             };
-            if let VarKind::External(global) = kind {
-                return self.global(global, name.span, writing);
-            }
             if ty == Types::POISON {
                 return Named::Poison;
+            }
+            if let VarKind::External(global) = kind {
+                return self.global(global, name.span, writing);
             }
             if constant && !writing && self.is_simple(ty) {
                 return self.constant_reference(Some(pou), var, ty, name.span);
@@ -429,7 +429,7 @@ impl Checker<'_, '_> {
     }
 
     /// Widened to LINT.
-    fn as_index(&mut self, index: Expr) -> Expr {
+    pub(super) fn as_index(&mut self, index: Expr) -> Expr {
         let lint = Types::elementary(Elementary::Lint);
         let span = index.span;
         let index = self.settle(index);
@@ -437,7 +437,8 @@ impl Checker<'_, '_> {
             return index;
         }
         if self.types().storage(index.ty) == Some(Elementary::Ulint) {
-            // Above the range of LINT it must not come back as a small negative number.
+            // Above the range of LINT it must not come back as a small negative number: as an index that may
+            // be inside the bounds, as a count or a selector it would act as 0.
             let ty = index.ty;
             let highest = Self::integer(i128::from(i64::MAX), ty, span);
             let capped = ExprKind::Intrinsic(crate::hir::Intrinsic::Min, vec![index, highest]);

@@ -240,9 +240,7 @@ impl Checker<'_, '_> {
                     return self.refuse(name, &selector);
                 }
                 let rest = self.unify_all(rest, want)?;
-                let lint = Types::elementary(Elementary::Lint);
-                let selector =
-                    self.make(ExprKind::Convert(Box::new(selector), crate::hir::Mode::Value), lint, span);
+                let selector = self.as_index(selector);
                 Some(self.choose(selector, rest, span))
             }
             "TIME" | "LTIME" => {
@@ -419,8 +417,7 @@ impl Checker<'_, '_> {
         let Some(e) = self.elementary(value.ty).filter(|e| shiftable(*e)) else {
             return self.refuse(name, &value);
         };
-        let lint = Types::elementary(Elementary::Lint);
-        let count = self.make(ExprKind::Convert(Box::new(count), crate::hir::Mode::Value), lint, span);
+        let count = self.as_index(count);
         let ty = Types::elementary(e);
         Some(self.make(ExprKind::Intrinsic(Intrinsic::Shift(op), vec![value, count]), ty, span))
     }
@@ -443,7 +440,6 @@ impl Checker<'_, '_> {
         } else {
             self.exact_count(name, arguments, names)?
         };
-        let lint = Types::elementary(Elementary::Lint);
         let mut checked = Vec::new();
         let mut wide_first = None;
         for (position, arg) in args.into_iter().enumerate() {
@@ -460,8 +456,7 @@ impl Checker<'_, '_> {
                 if !self.elementary(arg.ty).is_some_and(types::is_integer) {
                     return self.refuse(name, &arg);
                 }
-                let kind = ExprKind::Convert(Box::new(arg), crate::hir::Mode::Value);
-                checked.push((self.make(kind, lint, span), 0));
+                checked.push((self.as_index(arg), 0));
             }
         }
         let wide = wide_first.unwrap_or(false);
