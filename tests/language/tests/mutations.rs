@@ -91,8 +91,8 @@ fn collect(folder: &Path, found: &mut Vec<String>) {
             }
         } else {
             let text = std::fs::read_to_string(&path).expect("a case is text");
-            let body: String =
-                text.lines().skip_while(|it| it.starts_with("//")).map(|it| format!("{it}\n")).collect();
+            let lines: Vec<_> = text.lines().skip_while(|it| it.starts_with("//")).collect();
+            let body = lines.join("\n");
             if body.len() <= BYTES_MAX && !body.is_empty() {
                 found.push(body);
             }
