@@ -16,6 +16,9 @@ use crate::options::Options;
 /// Renewals in the time that a Lease holds.
 const RENEWALS_PER_DURATION: u32 = 4;
 
+/// A renewal that failed is tried again after this long: an API server that restarts is soon back.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// Renews for as long as it is polled; says so when the API server answers again after it did not.
 pub(crate) async fn keep(client: Client, options: Options, metrics: Metrics, api_is_back: impl Fn()) {
     let leases: Api<Lease> = Api::namespaced(client, &options.lease_namespace);
@@ -50,6 +53,9 @@ pub(crate) async fn keep(client: Client, options: Options, metrics: Metrics, api
             api_is_back();
         }
         interrupted = !renewed;
+        if result == "failed" {
+            ticks.reset_after(RETRY.min(period));
+        }
     }
 }
 
