@@ -7,6 +7,7 @@ use kube::core::GroupVersionKind;
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 
+use super::outage::Outage;
 use super::resource::{self, ResourceError, Served};
 use crate::manifest::{Identity, Manifest};
 
@@ -28,6 +29,16 @@ enum Cause {
     Kind(#[from] ResourceError),
     #[error("{}", message(.0))]
     Refused(Box<kube::Error>),
+}
+
+impl Outage for ApplyError {
+    fn is_outage(&self) -> bool {
+        match &self.cause {
+            Cause::Kind(ResourceError::Ask { source, .. }) => source.is_outage(),
+            Cause::Kind(ResourceError::Unknown(_)) => false,
+            Cause::Refused(error) => error.is_outage(),
+        }
+    }
 }
 
 /// What applying did.

@@ -14,6 +14,7 @@ use lineshaft_operator::install as operator;
 use serde_json::Value;
 use tokio::time::timeout;
 
+use super::outage::Outage;
 use super::resource::Served;
 
 /// Owner of the fields of what is installed.
@@ -39,6 +40,17 @@ enum Cause {
     NotEstablished,
 }
 
+impl Outage for InstallError {
+    fn is_outage(&self) -> bool {
+        match &self.cause {
+            Cause::Access(error) => error.is_outage(),
+            // A watch ends by itself only when its server goes away.
+            Cause::Watch(_) => true,
+            Cause::NotEstablished => false,
+        }
+    }
+}
+
 /// How many objects there are, and how many had to be written.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Installed {
@@ -62,18 +74,18 @@ pub(crate) fn wanted() -> Result<Vec<Value>, InstallError> {
 }
 
 /// Installs what is missing or different.
-pub(crate) async fn install(client: &Client, objects: Vec<Value>) -> Result<Installed, InstallError> {
+pub(crate) async fn install(client: &Client, objects: &[Value]) -> Result<Installed, InstallError> {
     let total = objects.len();
     // Roles live in the namespace, so it comes first.
-    let (first, rest): (Vec<Value>, Vec<Value>) =
-        objects.into_iter().partition(|object| object["kind"] == "Namespace");
+    let (first, rest): (Vec<&Value>, Vec<&Value>) =
+        objects.iter().partition(|object| object["kind"] == "Namespace");
     let mut written = try_join_all(first.into_iter().map(|object| ensure(client, object))).await?;
     written.extend(try_join_all(rest.into_iter().map(|object| ensure(client, object))).await?);
     Ok(Installed { total, written: written.into_iter().filter(|written| *written).count() })
 }
 
 /// Writes an object unless it is served as wanted. A CRD is waited for until its kind is served.
-async fn ensure(client: &Client, wanted: Value) -> Result<bool, InstallError> {
+async fn ensure(client: &Client, wanted: &Value) -> Result<bool, InstallError> {
     let text = |pointer: &str| wanted.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let (kind, name) = (text("/kind"), text("/metadata/name"));
     let failed = |cause| InstallError { object: format!("{kind} {name}"), cause };
@@ -85,12 +97,12 @@ async fn ensure(client: &Client, wanted: Value) -> Result<bool, InstallError> {
     let api = served.api(client, namespace);
     if let Some(found) = api.get_opt(name).await.map_err(access)? {
         let found = serde_json::to_value(found).map_err(|error| access(kube::Error::SerdeError(error)))?;
-        if contains(&found, &wanted) {
+        if contains(&found, wanted) {
             return Ok(false);
         }
     }
     tracing::info!(kind, name, "installing what is missing or different");
-    api.patch(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&wanted)).await.map_err(access)?;
+    api.patch(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(wanted)).await.map_err(access)?;
     if kind == "CustomResourceDefinition" {
         established(client, name).await.map_err(failed)?;
     }

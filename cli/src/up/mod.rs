@@ -15,6 +15,7 @@ mod install;
 mod observe;
 mod operator;
 mod options;
+mod outage;
 mod overview;
 mod plant;
 mod resource;
@@ -39,6 +40,9 @@ use signals::StopSignals;
 
 /// Threads for API, operator, agent and console: they wait for each other most of the time.
 const WORKER_THREADS: usize = 2;
+
+/// What the client library says of an API server that is away, ours says once and in our terms.
+const LIBRARY_LOGS: &str = "kube_client=off";
 
 /// Why `up` did not start, or did not end as it should.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +89,8 @@ pub(crate) enum UpError {
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let screen = Screen::new();
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(&arguments.log))
+        .with_env_filter(EnvFilter::new(format!("{LIBRARY_LOGS},{}", arguments.log)))
+        .with_ansi(colored(&io::stderr()))
         .with_writer(screen.clone())
         .init();
     let manifests = check_manifests(&arguments, &screen)?;

@@ -25,6 +25,7 @@ use super::identities::Identities;
 use super::install;
 use super::observe::observe;
 use super::operator;
+use super::outage::outlast;
 use super::screen::Screen;
 use super::{Arguments, UpError};
 use crate::manifest::Manifest;
@@ -207,7 +208,8 @@ impl Plant {
 
     async fn install(&self, admin: &Client) -> Result<(), UpError> {
         let begun = Instant::now();
-        let work = install::install(admin, install::wanted()?);
+        let wanted = install::wanted()?;
+        let work = outlast(|| install::install(admin, &wanted));
         let installed = self.screen.step("installing kinds, roles and policies", work).await?;
         let what = match (installed.written, installed.total) {
             (0, total) => format!("{total} objects are as they should be"),
@@ -236,7 +238,8 @@ impl Plant {
     }
 
     async fn apply(&self, admin: &Client, manifests: &[Manifest]) -> Result<(), UpError> {
-        let applied = self.screen.step("applying manifests", apply::apply(admin, manifests)).await?;
+        let applied =
+            self.screen.step("applying manifests", outlast(|| apply::apply(admin, manifests))).await?;
         for Applied { identity, outcome } in applied {
             let said = match outcome {
                 Outcome::Created => "created".to_owned(),
