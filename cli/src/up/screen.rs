@@ -55,7 +55,8 @@ impl Screen {
     pub(crate) fn draw(&self, text: impl Into<Cow<'static, str>>) {
         if let Some(bar) = &self.live {
             bar.set_message(text);
-            bar.tick();
+            // An ordinary draw may be left out to spare the terminal, and the last state would never be seen.
+            bar.force_draw();
         }
     }
 

@@ -96,7 +96,7 @@ fn start(plant: &mut Plant) -> f64 {
     plant.start();
     // Printed once every object is Ready.
     wait_until(Duration::from_mins(2), "lineshaft up says ready", || {
-        plant.printed().iter().any(|line| line.contains("ready:")).then_some(())
+        plant.printed().iter().any(|line| line.contains("everything is Ready")).then_some(())
     });
     began.elapsed().as_secs_f64()
 }
