@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test harness ends a test by panicking")]
 
+mod cluster;
 mod device;
 mod kubectl;
 mod plant;
@@ -10,6 +11,7 @@ mod processes;
 pub mod station;
 mod wait;
 
+pub use cluster::{Cluster, apiserver};
 pub use device::{Device, Write};
 pub use kubectl::Kubectl;
 pub use plant::{Plant, repository};

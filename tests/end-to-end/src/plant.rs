@@ -21,6 +21,7 @@ pub struct Plant {
     mark: String,
     listen: u16,
     console: u16,
+    cluster: Option<PathBuf>,
     up: Option<Child>,
     printed: Arc<Mutex<Vec<String>>>,
 }
@@ -37,7 +38,12 @@ impl Plant {
         // Both held at once, so that they differ.
         let (api, console) = (free_port(), free_port());
         let (listen, console) = (port_of(&api), port_of(&console));
-        Self { directory, mark, listen, console, up: None, printed: Arc::default() }
+        Self { directory, mark, listen, console, cluster: None, up: None, printed: Arc::default() }
+    }
+
+    /// Makes it use the cluster of this kubeconfig instead of an API server of its own.
+    pub fn use_cluster(&mut self, kubeconfig: &Path) {
+        self.cluster = Some(kubeconfig.to_owned());
     }
 
     /// Where the manifests are.
@@ -65,7 +71,8 @@ impl Plant {
 
     /// kubectl for this plant.
     pub fn kubectl(&self) -> Kubectl {
-        Kubectl::new(&self.data().join("kubeconfig"))
+        let own = self.data().join("kubeconfig");
+        Kubectl::new(self.cluster.as_deref().unwrap_or(&own))
     }
 
     /// The command that starts it.
@@ -81,6 +88,9 @@ impl Plant {
             .args(["--node-name", "box"])
             .env(MARK, &self.mark)
             .stdin(Stdio::null());
+        if let Some(kubeconfig) = &self.cluster {
+            command.arg("--kubeconfig").arg(kubeconfig);
+        }
         command
     }
 

@@ -104,3 +104,15 @@ pub fn is_live(device: &Device) -> bool {
 pub fn is_safe(device: &Device) -> bool {
     device.get("holding", COUNTER) == 0 && device.get("coils", VALVE) == 0 && device.get("coils", VENT) == 1
 }
+
+/// Whether the device was told each safe value since write number `from`; it may be live again by now.
+pub fn was_made_safe(device: &Device, from: usize) -> bool {
+    let writes = device.writes(from);
+    let told = |area: &str, address: u16, value: u16| {
+        writes.iter().filter(|write| write.area == area).any(|write| {
+            let at = address.checked_sub(write.address).map(usize::from);
+            at.and_then(|at| write.values.get(at)) == Some(&value)
+        })
+    };
+    told("holding", COUNTER, 0) && told("coils", VALVE, 0) && told("coils", VENT, 1)
+}

@@ -58,15 +58,7 @@ fn nothing_committed_is_lost_and_outputs_go_safe() {
             Role::ApiServer => {}
             Role::Keeper | Role::Runner => {
                 wait_until(LIMIT, "the device was told the safe values", || {
-                    device
-                        .writes(writes)
-                        .iter()
-                        .any(|write| {
-                            write.area == "holding"
-                                && write.address == station::COUNTER
-                                && write.values[0] == 0
-                        })
-                        .then_some(())
+                    station::was_made_safe(&device, writes).then_some(())
                 });
             }
         }

@@ -1,6 +1,6 @@
 //! `lineshaft up` starts, stops, and starts again.
 
-use lineshaft_end_to_end::{Device, Role, station, wait_until};
+use lineshaft_end_to_end::{Cluster, Device, Role, station, wait_until};
 use rustix::process::Signal;
 use std::time::Duration;
 
@@ -67,6 +67,22 @@ fn sigkill_of_up_leaves_safe_outputs_and_no_process() {
     plant.wait_end();
 
     wait_until(SOON, "outputs safe", || station::is_safe(&device).then_some(()));
+    plant.wait_nothing_left();
+}
+
+#[test]
+fn a_cluster_instead_of_an_api_server_of_its_own() {
+    let cluster = Cluster::start();
+    let device = Device::start();
+    let mut plant = station::plant(&device);
+    plant.use_cluster(&cluster.kubeconfig());
+    plant.start();
+    plant.wait_ready("station");
+    assert!(plant.processes().iter().all(|process| process.role != Role::ApiServer));
+    wait_until(SOON, "outputs live", || station::is_live(&device).then_some(()));
+
+    assert_eq!(plant.terminate().code(), Some(0));
+    assert!(station::is_safe(&device));
     plant.wait_nothing_left();
 }
 

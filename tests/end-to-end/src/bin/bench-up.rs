@@ -102,10 +102,8 @@ fn start(plant: &mut Plant) -> f64 {
 }
 
 fn start_server_alone(data: &Path) -> f64 {
-    let program = std::env::var_os("LINESHAFT_APISERVER")
-        .map_or_else(|| repository("target/go/lineshaft-apiserver"), PathBuf::from);
     let began = Instant::now();
-    let mut child = Command::new(program)
+    let mut child = Command::new(lineshaft_end_to_end::apiserver())
         .args(["--listen", "127.0.0.1:0", "--exit-on-stdin-close", "--data-dir"])
         .arg(data)
         .arg("--kubeconfig")
