@@ -19,7 +19,7 @@ use crate::spelling;
 /// Exit code of a run that ended with a fault of the program.
 const FAULTED: u8 = 3;
 /// A scan that loops more often than this hangs: it ends with the fault of a watchdog.
-const BACK_EDGES_MAX: u64 = 1_000_000_000;
+const BACK_EDGES_MAX: u64 = 100_000_000;
 
 /// The flags of `lineshaft plc run`.
 #[derive(Debug, clap::Args)]
