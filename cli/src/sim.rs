@@ -67,12 +67,6 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         io::ErrorKind::AddrInUse => SimError::InUse(arguments.listen),
         _ => SimError::Listen { address: arguments.listen, source },
     })?;
-    {
-        let mut out = io::stdout().lock();
-        writeln!(out, "filling station at {} (Modbus TCP, any unit, addresses from 0)", simulator.addr())?;
-        writeln!(out, "{REGISTER_MAP}")?;
-        out.flush()?;
-    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -86,6 +80,8 @@ async fn show_until_ended(simulator: &Simulator, with_stdin: bool) -> Result<(),
     use tokio::signal::unix::{SignalKind, signal};
     let catch = |kind| signal(kind).map_err(|source| Failure::System { doing: "catch signals", source });
     let (mut interrupt, mut terminate) = (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?);
+    // Said only now: whoever reads that it is there may end it at once.
+    introduce(simulator)?;
     let (ended, mut stdin_ended) = oneshot::channel::<()>();
     if with_stdin {
         // A read cannot be taken back, so it has a thread that nobody waits for.
@@ -114,6 +110,13 @@ async fn show_until_ended(simulator: &Simulator, with_stdin: bool) -> Result<(),
         writeln!(io::stdout())?;
     }
     Ok(())
+}
+
+fn introduce(simulator: &Simulator) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "filling station at {} (Modbus TCP, any unit, addresses from 0)", simulator.addr())?;
+    writeln!(out, "{REGISTER_MAP}")?;
+    out.flush()
 }
 
 /// One line of what happens.
