@@ -58,13 +58,13 @@ fn without_a_trace_every_variable_is_printed_once() {
     let lines = lines(&done);
     assert_eq!(lines.len(), 1);
     assert_eq!((&lines[0]["scan"], &lines[0]["time_us"]), (&json!(2), &json!(20000)));
-    let main = &lines[0]["values"]["Main"];
-    assert_eq!(main["n"], 43);
-    assert_eq!(main["half"], 1.25);
-    assert_eq!(main["mode"], "Busy");
-    assert_eq!(main["text"], "hé");
-    assert_eq!(main["list"], json!([1, 2, 3]));
-    assert_eq!(main["wait"]["PT"], 25_000_000);
+    let values = &lines[0]["values"];
+    assert_eq!(values["Main.n"], 43);
+    assert_eq!(values["Main.half"], 1.25);
+    assert_eq!(values["Main.mode"], "Busy");
+    assert_eq!(values["Main.text"], "hé");
+    assert_eq!(values["Main.list"], json!([1, 2, 3]));
+    assert_eq!(values["Main.wait"]["PT"], 25_000_000);
 }
 
 #[test]

@@ -82,20 +82,29 @@ impl VirtualRun {
                 emit(Record::Fault { fault: *fault });
                 return Ok(Ended::Faulted);
             }
-            let shown: Vec<String> = match (self.traces.is_empty(), scan == self.scans) {
-                (false, _) => self.traces.clone(),
-                (true, true) => self.program.instances.iter().map(|i| i.name.clone()).collect(),
+            let values = match (self.traces.is_empty(), scan == self.scans) {
+                (false, _) => self
+                    .traces
+                    .iter()
+                    .map(|path| Ok((path.clone(), simulation.get(path)?)))
+                    .collect::<Result<_, Error>>()?,
+                (true, true) => self.all_values(&simulation),
                 (true, false) => continue,
             };
-            let mut values = Map::new();
-            for path in shown {
-                // An instance without variables has no path of its own.
-                let value = simulation.get(&path).unwrap_or_else(|_| Value::Object(Map::new()));
-                values.insert(path, value);
-            }
             emit(Record::Scan { scan, time_us: simulation.time_ns() as u64 / 1000, values });
         }
         Ok(Ended::Completed)
+    }
+
+    /// Each variable of each program instance, by its path.
+    fn all_values(&self, simulation: &Simulation) -> Map<String, Value> {
+        let mut values = Map::new();
+        for instance in &self.program.instances {
+            // An instance without variables has no path of its own.
+            let Ok(Value::Object(members)) = simulation.get(&instance.name) else { continue };
+            values.extend(members.into_iter().map(|(name, value)| (format!("{}.{name}", instance.name), value)));
+        }
+        values
     }
 }
 
