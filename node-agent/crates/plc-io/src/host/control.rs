@@ -2,6 +2,9 @@
 //!
 //! Each switch of the gate is an order with a number of its own. A driver confirms the number of the order whose
 //! values its device has acknowledged, so a confirmation that comes late, for an earlier order, counts for nothing.
+//!
+//! The way to live outputs always leads through safe ones: the gate opens for a device only once that device has
+//! acknowledged its safe values. A program that is started anew within milliseconds cannot outrun them.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -42,6 +45,8 @@ struct Wanted {
     order: Order,
     /// The device has acknowledged the values of `order`.
     confirmed: bool,
+    /// The gate opens as soon as the safe values are confirmed.
+    then_live: bool,
     /// The driver has to end; it may try to reach its device until then.
     stop_by: Option<Instant>,
     /// Counts everything that a waiting driver has to look at.
@@ -50,10 +55,18 @@ struct Wanted {
     ended: bool,
 }
 
+impl Wanted {
+    fn switch(&mut self, mode: OutputMode) {
+        self.order = Order { mode, number: self.order.number + 1 };
+        self.confirmed = false;
+    }
+}
+
 impl Control {
     pub(crate) fn new() -> Self {
         let order = Order { mode: OutputMode::Safe, number: 1 };
-        let wanted = Wanted { order, confirmed: false, stop_by: None, wakes: 0, ended: false };
+        let wanted =
+            Wanted { order, confirmed: false, then_live: false, stop_by: None, wakes: 0, ended: false };
         Self { wanted: Mutex::new(wanted), changed: Condvar::new(), notify: Notify::new() }
     }
 
@@ -69,27 +82,32 @@ impl Control {
         self.notify.notify_one();
     }
 
+    /// What goes to the device now.
     pub(crate) fn order(&self) -> Order {
         self.wanted().order
     }
 
-    /// Switches the gate and wakes the driver. A stopping driver stays safe.
+    /// Switches the gate, to live not before the safe values are confirmed. A stopping driver stays safe.
     pub(crate) fn set_mode(&self, mode: OutputMode) {
         let mut wanted = self.wanted();
-        if wanted.order.mode == mode || wanted.stop_by.is_some() {
+        if wanted.stop_by.is_some() {
             return;
         }
-        wanted.order = Order { mode, number: wanted.order.number + 1 };
-        wanted.confirmed = false;
+        wanted.then_live =
+            mode == OutputMode::Live && wanted.order.mode == OutputMode::Safe && !wanted.confirmed;
+        if wanted.order.mode == mode || wanted.then_live {
+            return;
+        }
+        wanted.switch(mode);
         self.wake(wanted);
     }
 
     /// Switches the gate to safe for good and tells the driver to end.
     pub(crate) fn stop(&self, by: Instant) {
         let mut wanted = self.wanted();
+        wanted.then_live = false;
         if wanted.order.mode == OutputMode::Live {
-            wanted.order = Order { mode: OutputMode::Safe, number: wanted.order.number + 1 };
-            wanted.confirmed = false;
+            wanted.switch(OutputMode::Safe);
         }
         wanted.stop_by.get_or_insert(by);
         self.wake(wanted);
@@ -102,11 +120,14 @@ impl Control {
     /// The device has acknowledged the values of `order`.
     pub(crate) fn confirm(&self, order: Order) {
         let mut wanted = self.wanted();
-        if wanted.order == order && !wanted.confirmed {
-            wanted.confirmed = true;
-            drop(wanted);
-            self.changed.notify_all();
+        if wanted.order != order || wanted.confirmed {
+            return;
         }
+        wanted.confirmed = true;
+        if std::mem::take(&mut wanted.then_live) {
+            wanted.switch(OutputMode::Live);
+        }
+        self.wake(wanted);
     }
 
     /// The device may have lost its values.
@@ -181,9 +202,8 @@ mod tests {
         let control = Control::new();
         let first = control.order();
         assert!(!control.is_safe_confirmed());
-        control.set_mode(OutputMode::Live);
         control.confirm(first);
-        assert!(!control.is_safe_confirmed());
+        control.set_mode(OutputMode::Live);
         let live = control.order();
         control.confirm(live);
         assert!(!control.is_safe_confirmed(), "live values are not safe ones");
@@ -194,6 +214,24 @@ mod tests {
         assert!(control.is_safe_confirmed());
         control.doubt();
         assert!(!control.is_safe_confirmed());
+    }
+
+    #[test]
+    fn the_gate_opens_only_after_safe_values_are_confirmed() {
+        let control = Control::new();
+        let safe = control.order();
+        control.set_mode(OutputMode::Live);
+        assert_eq!(control.order(), safe, "the device has not been told the safe values yet");
+        control.confirm(safe);
+        assert_eq!(control.order().mode, OutputMode::Live);
+
+        control.set_mode(OutputMode::Safe);
+        control.set_mode(OutputMode::Live);
+        let safe = control.order();
+        assert_eq!(safe.mode, OutputMode::Safe, "a crash and a restart cannot outrun the safe values");
+        control.set_mode(OutputMode::Safe);
+        control.confirm(safe);
+        assert_eq!(control.order(), safe, "closed again before it opened");
     }
 
     #[test]
