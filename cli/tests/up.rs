@@ -128,6 +128,8 @@ fn it_starts_stops_and_finds_everything_as_it_was() {
     assert_eq!(status.code(), Some(0), "{said}");
     assert!(said.contains("stopping: outputs to their safe values\nstopped"), "{said}");
     assert!(said.contains("ConfigMap plant/note: created"), "{said}");
+    // An API server keeps a POST of a kind that is this new waiting for longer than `up` waits for the node.
+    assert!(said.contains("node box is Ready\n"), "{said}");
     wait_nothing_left(&scratch);
 
     let (running, _) = start(&scratch, &["manifests"]);

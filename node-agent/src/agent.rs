@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
+use lineshaft_api_client::Reachability;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -40,10 +41,12 @@ pub async fn run(
 
     let (known_client, client_seen) = watch::channel(None);
     let (teller, publisher) = events::channel(&options.node_name, client_seen.clone(), metrics.clone());
+    let api = Reachability::default();
     let shared = Shared {
         options: options.clone(),
         store: Arc::new(store),
         client: client_seen,
+        api: api.clone(),
         teller,
         metrics: metrics.clone(),
     };
@@ -51,10 +54,10 @@ pub async fn run(
     node.spawn(async move {
         let client = client.await;
         known_client.send_replace(Some(client.clone()));
-        let about_node = edge_node::keep(client.clone(), options.clone(), metrics.clone());
+        let about_node = edge_node::keep(client.clone(), options.clone(), api.clone(), metrics.clone());
         // Whoever waits before the next attempt is woken by what looks like a new client.
         let api_is_back = || known_client.send_modify(|_| {});
-        tokio::join!(about_node, lease::keep(client, options, metrics, api_is_back));
+        tokio::join!(about_node, lease::keep(client, options, api, metrics, api_is_back));
     });
     let publishing = tokio::spawn(publisher.run());
 

@@ -8,11 +8,10 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use lineshaft_api_client::{Backoff, bounded};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-use crate::backoff::Backoff;
-use crate::bounded_text::bounded;
 use crate::metrics::Metrics;
 
 /// Name under which events are reported.
@@ -123,7 +122,11 @@ impl Publisher {
                 Ok(Ok(())) => return,
                 // An answer, and the same next time: the namespace ends, or this agent has no right to it.
                 Ok(Err(kube::Error::Api(error))) if error.code < 500 && error.code != 429 => {
-                    tracing::debug!(reason = happening.reason, %error, "an event was not published");
+                    tracing::debug!(
+                        reason = happening.reason,
+                        error = error.message,
+                        "an event was not published"
+                    );
                     self.metrics.event_dropped();
                     return;
                 }

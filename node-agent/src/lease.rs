@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
+use lineshaft_api_client::Reachability;
 use lineshaft_crds::edge_node::lease_name;
 use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
@@ -19,8 +20,17 @@ const RENEWALS_PER_DURATION: u32 = 4;
 /// A renewal that failed is tried again after this long: an API server that restarts is soon back.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// What the log calls it.
+const WHAT: &str = "the Lease";
+
 /// Renews for as long as it is polled; says so when the API server answers again after it did not.
-pub(crate) async fn keep(client: Client, options: Options, metrics: Metrics, api_is_back: impl Fn()) {
+pub(crate) async fn keep(
+    client: Client,
+    options: Options,
+    api: Reachability,
+    metrics: Metrics,
+    api_is_back: impl Fn(),
+) {
     let leases: Api<Lease> = Api::namespaced(client, &options.lease_namespace);
     let name = lease_name(&options.node_name);
     // A manager of its own: a status written under the same one would not touch the Lease, but each manager
@@ -37,13 +47,16 @@ pub(crate) async fn keep(client: Client, options: Options, metrics: Metrics, api
         // An answer that comes after the next renewal is due is of no use.
         let renewed = timeout(period, leases.patch(&name, &params, &Patch::Apply(&lease))).await;
         let result = match renewed {
-            Ok(Ok(_)) => "renewed",
+            Ok(Ok(_)) => {
+                api.answered(WHAT);
+                "renewed"
+            }
             Ok(Err(error)) => {
-                tracing::warn!(lease = name, %error, "the Lease was not renewed");
+                api.failed(WHAT, &error);
                 "failed"
             }
             Err(_) => {
-                tracing::warn!(lease = name, "the API server did not answer a renewal of the Lease");
+                api.failed_with(WHAT, "no answer in time");
                 "timeout"
             }
         };

@@ -8,8 +8,6 @@
 //! Start reading at [`run`], then `plcruntime`.
 
 mod agent;
-mod backoff;
-mod bounded_text;
 mod edge_node;
 mod error;
 mod events;

@@ -7,21 +7,11 @@ use std::fmt::Debug;
 
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource};
+use lineshaft_api_client::Written;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::metrics::Metrics;
-
-/// What became of a write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Written {
-    /// It is stored.
-    Applied,
-    /// The object has changed since it was read: to be judged again.
-    Conflict,
-    /// The object is gone.
-    Gone,
-}
 
 /// Applies a status. `intent` carries the resource version that it was computed from: what was decided on an older
 /// state, such as a binding, must not be written over a newer one.
@@ -38,12 +28,7 @@ where
 {
     // Force: the fields are ours alone by design, and another manager's hold on them is an accident to be repaired.
     let params = PatchParams::apply(manager).force();
-    let result = match api.patch_status(name, &params, &Patch::Apply(intent)).await {
-        Ok(_) => Ok(Written::Applied),
-        Err(kube::Error::Api(status)) if status.code == 409 => Ok(Written::Conflict),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Written::Gone),
-        Err(error) => Err(error),
-    };
+    let result = Written::from_answer(api.patch_status(name, &params, &Patch::Apply(intent)).await);
     let label = match &result {
         Ok(Written::Applied | Written::Gone) => "succeeded",
         Ok(Written::Conflict) => "conflict",

@@ -11,6 +11,7 @@ use kube::core::DeserializeGuard;
 use kube::runtime::controller::{self, Action, Error as ApplierError};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
+use lineshaft_api_client::{Reachability, sentence};
 
 use crate::backoff::Backoff;
 use crate::metrics::Metrics;
@@ -82,12 +83,13 @@ pub(crate) async fn run<C: Reconcile>(
     controller: Arc<C>,
     store: Store<Guarded<C::Object>>,
     queue: Receiver<ObjectRef<Guarded<C::Object>>>,
+    api: &Reachability,
     metrics: &Metrics,
     options: &Options,
 ) where
     ObjectRef<Guarded<C::Object>>: Hash + Eq,
 {
-    let context = Arc::new(Context { controller, metrics: metrics.clone() });
+    let context = Arc::new(Context { controller, api: api.clone(), metrics: metrics.clone() });
     controller::applier(
         |object, context| reconcile(object, context).boxed(),
         |object, _error, context| after_failure(&object, &context),
@@ -110,6 +112,7 @@ pub(crate) async fn run<C: Reconcile>(
 
 struct Context<C> {
     controller: Arc<C>,
+    api: Reachability,
     metrics: Metrics,
 }
 
@@ -117,7 +120,7 @@ async fn reconcile<C: Reconcile>(
     object: Arc<Guarded<C::Object>>,
     context: Arc<Context<C>>,
 ) -> Result<Action, C::Error> {
-    let Context { controller, metrics } = &*context;
+    let Context { controller, api, metrics } = &*context;
     let object = match &object.0 {
         Ok(object) => Arc::new(object.clone()),
         Err(invalid) => {
@@ -139,13 +142,18 @@ async fn reconcile<C: Reconcile>(
         Err(error) => {
             metrics.reconciliations.with_label_values(&[C::NAME, "failed"]).inc();
             metrics.reconcile_errors.with_label_values(&[C::NAME, C::reason(&error)]).inc();
-            tracing::warn!(
-                name = object.name_any(),
-                namespace = object.namespace(),
-                error = chain(&error),
-                controller = C::NAME,
-                "reconciliation failed"
-            );
+            // What fails because the API server is away is not worth a line for each object.
+            if api.is_away() {
+                tracing::debug!(error = sentence(&error), controller = C::NAME, "reconciliation failed");
+            } else {
+                tracing::warn!(
+                    name = object.name_any(),
+                    namespace = object.namespace(),
+                    error = sentence(&error),
+                    controller = C::NAME,
+                    "reconciliation failed"
+                );
+            }
             controller.failed(&object, &error).await;
             Err(error)
         }
@@ -155,15 +163,4 @@ async fn reconcile<C: Reconcile>(
 fn after_failure<C: Reconcile>(object: &Guarded<C::Object>, context: &Context<C>) -> Action {
     let uid = object.meta().uid.clone().unwrap_or_default();
     Action::requeue(context.controller.backoff().after_failure(&uid))
-}
-
-/// An error with everything that caused it, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

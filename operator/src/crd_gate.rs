@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kube::Client;
 use kube::core::CustomResourceExt;
+use lineshaft_api_client::sentence;
 use lineshaft_crds::{EdgeNode, PlcRuntime};
 
 use crate::Error;
@@ -21,6 +22,7 @@ pub(crate) async fn wait_for_kinds(
     metrics: &Metrics,
 ) -> Result<(), Error> {
     let wanted = [EdgeNode::api_resource(), PlcRuntime::api_resource()];
+    let mut said = Vec::new();
     loop {
         let group_version = &wanted[0].api_version;
         let served: Vec<String> = match client.list_api_group_resources(group_version).await {
@@ -29,7 +31,7 @@ pub(crate) async fn wait_for_kinds(
                 return Err(Error::Refused(Box::new(kube::Error::Api(status))));
             }
             Err(error) => {
-                tracing::debug!(%error, "cannot list the served kinds");
+                tracing::debug!(error = sentence(&error), "cannot list the served kinds");
                 Vec::new()
             }
         };
@@ -45,7 +47,10 @@ pub(crate) async fn wait_for_kinds(
         if missing.is_empty() {
             return Ok(());
         }
-        tracing::info!(missing = missing.join(", "), "waiting for kinds");
+        if said != missing {
+            tracing::info!(missing = missing.join(", "), "waiting for kinds");
+            said.clone_from(&missing);
+        }
         readiness.replace(missing);
         tokio::time::sleep(LOOK_EVERY).await;
     }

@@ -90,9 +90,17 @@ async fn control(client: &Client, options: &Options, metrics: &Metrics) {
             plc_runtimes.clone(),
             stores.plc_runtimes.clone(),
             queues.plc_runtimes,
+            &stores.api,
             metrics,
             options
         ),
-        controller::run(edge_nodes.clone(), stores.edge_nodes.clone(), queues.edge_nodes, metrics, options),
+        controller::run(
+            edge_nodes.clone(),
+            stores.edge_nodes.clone(),
+            queues.edge_nodes,
+            &stores.api,
+            metrics,
+            options
+        ),
     );
 }

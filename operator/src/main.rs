@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::Parser;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use lineshaft_api_client::sentence;
 use lineshaft_operator::{Options, Scope, router};
 use prometheus::Registry;
 use prometheus::process_collector::ProcessCollector;
@@ -75,7 +76,9 @@ async fn main() -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     tokio::spawn(cancel_on_signal(shutdown.clone())?);
     tokio::select! {
-        result = lineshaft_operator::run(client, options, shutdown) => Ok(result?),
+        result = lineshaft_operator::run(client, options, shutdown) => {
+            result.map_err(|error| anyhow::Error::msg(sentence(&error)))
+        }
         served = axum::serve(listener, router) => served.context("cannot serve metrics"),
     }
 }

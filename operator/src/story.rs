@@ -7,7 +7,10 @@ use kube::Client;
 use kube::core::ObjectMeta;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Resource, ResourceExt};
+use lineshaft_api_client::{Reachability, bounded, sentence};
 
+/// Name under which events are reported.
+const CONTROLLER: &str = "lineshaft-operator";
 /// The API server refuses longer notes.
 const LONGEST_NOTE_BYTES: usize = 1024;
 
@@ -36,6 +39,7 @@ impl Chapter {
 /// Publishes chapters.
 pub(crate) struct Storyteller {
     client: Client,
+    api: Reachability,
     reporter: Reporter,
     told: Mutex<HashMap<(String, &'static str), Told>>,
 }
@@ -48,15 +52,15 @@ struct Told {
 }
 
 impl Storyteller {
-    pub(crate) fn new(client: Client, controller: &str, identity: &str) -> Self {
-        let reporter = Reporter { controller: controller.to_owned(), instance: Some(identity.to_owned()) };
-        Self { client, reporter, told: Mutex::default() }
+    pub(crate) fn new(client: Client, identity: &str, api: Reachability) -> Self {
+        let reporter = Reporter { controller: CONTROLLER.to_owned(), instance: Some(identity.to_owned()) };
+        Self { client, api, reporter, told: Mutex::default() }
     }
 
     /// Publishes; a failure is logged and forgotten, since no event is worth a failed reconciliation.
     pub(crate) async fn tell<K: Resource<DynamicType = ()>>(&self, object: &K, chapters: Vec<Chapter>) {
-        for Chapter { kind, reason, action, mut note } in chapters {
-            truncate(&mut note, LONGEST_NOTE_BYTES);
+        for Chapter { kind, reason, action, note } in chapters {
+            let note = bounded(&note, LONGEST_NOTE_BYTES);
             let recorder = self.recorder(object.uid().unwrap_or_default(), reason, &note);
             let event = Event {
                 type_: kind,
@@ -65,8 +69,15 @@ impl Storyteller {
                 action: action.to_owned(),
                 secondary: None,
             };
-            if let Err(error) = recorder.publish(&event, &object.object_ref(&())).await {
-                tracing::warn!(%error, object = object.name_any(), reason, "cannot publish an event");
+            if let Err(error) = recorder.publish(&event, &object.object_ref(&())).await
+                && !self.api.is_away()
+            {
+                tracing::warn!(
+                    error = sentence(&error),
+                    object = object.name_any(),
+                    reason,
+                    "cannot publish an event"
+                );
             }
         }
     }
@@ -89,29 +100,5 @@ impl Storyteller {
             *entry = fresh();
         }
         entry.recorder.clone()
-    }
-}
-
-/// Cuts a text at a character boundary, with an ellipsis.
-pub(crate) fn truncate(text: &mut String, most_bytes: usize) {
-    const ELLIPSIS: &str = "…";
-    if text.len() > most_bytes {
-        text.truncate(text.floor_char_boundary(most_bytes - ELLIPSIS.len()));
-        text.push_str(ELLIPSIS);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_notes_are_cut_between_characters() {
-        let mut note = "é".repeat(600);
-        truncate(&mut note, LONGEST_NOTE_BYTES);
-        assert!(note.len() <= LONGEST_NOTE_BYTES && note.ends_with("é…"));
-        let mut short = "short".to_owned();
-        truncate(&mut short, LONGEST_NOTE_BYTES);
-        assert_eq!(short, "short");
     }
 }

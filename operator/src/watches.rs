@@ -5,10 +5,11 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use futures::channel::mpsc::{Receiver, Sender, channel};
-use futures::{SinkExt, Stream, StreamExt};
+use futures::{SinkExt, Stream, StreamExt, TryStreamExt};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::core::PartialObjectMeta;
@@ -16,6 +17,7 @@ use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
 use kube::runtime::watcher::Event;
 use kube::runtime::{WatchStreamExt, reflector, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
+use lineshaft_api_client::{Reachability, WatchBackoff};
 use lineshaft_crds::edge_node::{self, lease_name};
 use lineshaft_crds::{EdgeNode, PlcRuntime, condition, plc_runtime};
 use serde::de::DeserializeOwned;
@@ -37,6 +39,10 @@ pub(crate) struct Stores {
     pub(crate) plc_runtimes: Store<Guarded<PlcRuntime>>,
     pub(crate) edge_nodes: Store<Guarded<EdgeNode>>,
     pub(crate) leases: Store<Lease>,
+    /// Whether the API server answers.
+    pub(crate) api: Reachability,
+    /// When the watch of Leases was last interrupted: a Lease may have been renewed meanwhile.
+    leases_interrupted: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Stores {
@@ -102,6 +108,7 @@ pub(crate) struct Watches {
     scope: Scope,
     node_selector: Option<String>,
     lease_namespace: String,
+    identity: String,
     metrics: Metrics,
     stores: Stores,
     plc_writer: Writer<Guarded<PlcRuntime>>,
@@ -115,7 +122,13 @@ pub(crate) fn prepare(client: &Client, options: &Options, metrics: &Metrics) -> 
     let (plc_runtimes, plc_writer) = reflector::store();
     let (edge_nodes, node_writer) = reflector::store();
     let (leases, lease_writer) = reflector::store();
-    let stores = Stores { plc_runtimes, edge_nodes, leases };
+    let stores = Stores {
+        plc_runtimes,
+        edge_nodes,
+        leases,
+        api: Reachability::default(),
+        leases_interrupted: Arc::default(),
+    };
     let (plc_queue, plc_work) = channel(QUEUE);
     let (node_queue, node_work) = channel(QUEUE);
     let watches = Watches {
@@ -123,6 +136,7 @@ pub(crate) fn prepare(client: &Client, options: &Options, metrics: &Metrics) -> 
         scope: options.scope.clone(),
         node_selector: options.node_selector.clone(),
         lease_namespace: options.lease_namespace.clone(),
+        identity: options.identity.clone(),
         metrics: metrics.clone(),
         stores: stores.clone(),
         plc_writer,
@@ -142,6 +156,7 @@ impl Watches {
             scope,
             node_selector,
             lease_namespace,
+            identity,
             metrics,
             stores,
             plc_writer,
@@ -156,7 +171,8 @@ impl Watches {
             None => config.clone(),
         };
         let plcs = async {
-            let events = events(watcher(scoped(&client, &scope), config.clone())).reflect(plc_writer);
+            let events =
+                events(watcher(scoped(&client, &scope), config.clone()), &identity).reflect(plc_writer);
             let queue = plc_queue.clone();
             let woken = |change: Change<Guarded<PlcRuntime>>| {
                 if let Change::Gone(object) = &change {
@@ -164,38 +180,49 @@ impl Watches {
                 }
                 change.of_own_kind()
             };
-            drive("PlcRuntime", events, plc_trigger, woken, queue, &metrics).await;
+            drive("PlcRuntime", events, plc_trigger, woken, queue, &stores.api, &metrics).await;
         };
         let nodes = async {
             let api = Api::<Guarded<EdgeNode>>::all(client.clone());
-            let events = events(watcher(api, node_config)).reflect(node_writer);
+            let events = events(watcher(api, node_config), &identity).reflect(node_writer);
             let queue = plc_queue.clone();
             let mut node_queue = node_queue.clone();
             drive_both(events, &stores, edge_nodes, &mut node_queue, queue, &metrics).await;
         };
         let leases = async {
             let api = Api::<Lease>::namespaced(client.clone(), &lease_namespace);
-            let events = events(watcher(api, config.clone())).reflect(lease_writer);
+            let events = events(watcher(api, config.clone()), &identity)
+                .inspect_err(|_| stores.interrupt_leases())
+                .reflect(lease_writer);
             let woken = |change: Change<Lease>| stores.nodes_woken_by(change.object());
             let queue = node_queue.clone();
-            drive("Lease", events, |lease: &Lease| hash(&lease.resource_version()), woken, queue, &metrics)
-                .await;
+            let trigger = |lease: &Lease| hash(&lease.resource_version());
+            drive("Lease", events, trigger, woken, queue, &stores.api, &metrics).await;
         };
         let config_maps = async {
             // Metadata only: the texts of a whole cluster's ConfigMaps have no place in memory.
             let api = scoped::<PartialObjectMeta<ConfigMap>>(&client, &scope);
-            let events = events(watcher(api, config.clone()));
+            let events = events(watcher(api, config.clone()), &identity);
             let trigger = |map: &PartialObjectMeta<ConfigMap>| hash(&map.resource_version());
             let woken = |change: Change<PartialObjectMeta<ConfigMap>>| {
                 stores.concerned_by_config_map(change.object())
             };
-            drive("ConfigMap", events, trigger, woken, plc_queue.clone(), &metrics).await;
+            drive("ConfigMap", events, trigger, woken, plc_queue.clone(), &stores.api, &metrics).await;
         };
         tokio::join!(plcs, nodes, leases, config_maps);
     }
 }
 
 impl Stores {
+    /// When the watch of Leases was last interrupted.
+    pub(crate) fn leases_interrupted(&self) -> Option<Instant> {
+        *self.leases_interrupted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn interrupt_leases(&self) {
+        *self.leases_interrupted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
     /// A renewed Lease matters only to a node that does not count as alive: the others look at it when it should lapse.
     fn nodes_woken_by(&self, lease: &Lease) -> Vec<ObjectRef<Guarded<EdgeNode>>> {
         let name = lease.name_any();
@@ -267,11 +294,12 @@ impl<K: Resource, F: Fn(&K) -> u64> Seen<K, F> {
     }
 }
 
-/// Retries for ever, more slowly each time, and without what is of no use here.
+/// Retries for ever, and without what is of no use here.
 fn events<K: Resource + Clone + DeserializeOwned + Debug + Send + 'static>(
     stream: impl Stream<Item = Result<Event<K>, watcher::Error>> + Send,
+    seed: &str,
 ) -> impl Stream<Item = Result<Event<K>, watcher::Error>> + Send {
-    stream.default_backoff().modify(|object| {
+    stream.backoff(WatchBackoff::new(seed)).modify(|object| {
         object.meta_mut().managed_fields = None;
     })
 }
@@ -282,6 +310,7 @@ async fn drive<K, W>(
     trigger: impl Fn(&K) -> u64,
     woken: impl Fn(Change<K>) -> Vec<ObjectRef<W>>,
     mut queue: Sender<ObjectRef<W>>,
+    api: &Reachability,
     metrics: &Metrics,
 ) where
     K: Resource,
@@ -290,7 +319,7 @@ async fn drive<K, W>(
     let mut seen = Seen::new(trigger);
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
-        let Some(event) = received(kind, event, metrics) else { continue };
+        let Some(event) = received(kind, event, api, metrics) else { continue };
         if let Some(change) = seen.change(event) {
             wake(&mut queue, woken(change)).await;
         }
@@ -310,7 +339,7 @@ async fn drive_both(
     let mut fits = Seen::new(binding_trigger);
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
-        let Some(event) = received("EdgeNode", event, metrics) else { continue };
+        let Some(event) = received("EdgeNode", event, &stores.api, metrics) else { continue };
         if let Some(change) = fits.change(event.clone()) {
             wake(&mut plc_queue, stores.concerned_by_node(&change.object().name_any())).await;
         }
@@ -326,17 +355,21 @@ async fn drive_both(
 fn received<K>(
     kind: &'static str,
     event: Result<Event<K>, watcher::Error>,
+    api: &Reachability,
     metrics: &Metrics,
 ) -> Option<Event<K>> {
     match event {
+        // A list that begins is a question, no answer.
+        Ok(Event::Init) => Some(Event::Init),
         Ok(event) => {
-            if !matches!(event, Event::Init | Event::InitDone) {
+            api.answered(kind);
+            if !matches!(event, Event::InitDone) {
                 metrics.watch_events.with_label_values(&[kind]).inc();
             }
             Some(event)
         }
         Err(error) => {
-            tracing::warn!(%error, kind, "watch failed; it is tried again");
+            api.failed(kind, &error);
             None
         }
     }

@@ -58,6 +58,37 @@ async fn an_agent_cannot_change_what_users_and_the_operator_own() {
 }
 
 #[tokio::test]
+async fn an_agent_cannot_change_metadata_that_is_not_its_own() {
+    let plant = Plant::start().await;
+    let (a, _) = two_agents(&plant).await;
+    let nodes: Api<EdgeNode> = Api::all(a.client.clone());
+    let params = PatchParams::default();
+    let owner = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "b"}]);
+    for metadata in [
+        json!({"labels": {"line": "z"}}),
+        json!({"annotations": {"lineshaft.dev/abandon-outputs": "true"}}),
+        json!({"ownerReferences": owner}),
+        json!({"finalizers": ["example.com/other"]}),
+    ] {
+        let patch = Patch::Merge(json!({"metadata": metadata}));
+        let (code, message) = refusal(a.plcs().patch("filler", &params, &patch).await);
+        assert!(code == 422 && message.contains("an agent may not change"), "{message}");
+        let (code, message) = refusal(nodes.patch(&a.node, &params, &patch).await);
+        assert!(code == 422 && message.contains("an agent may not change"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn an_agent_cannot_write_the_conditions_of_the_operator() {
+    let plant = Plant::start().await;
+    let (a, _) = two_agents(&plant).await;
+    let ready = json!({"conditions": [{"type": "Ready", "status": "False", "reason": "Forged", "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z"}]});
+    let (code, message) = refusal(a.try_report("filler", ready).await);
+    assert!(code == 422 && message.contains("which are the operator's"), "{message}");
+}
+
+#[tokio::test]
 async fn an_agent_cannot_create_or_delete_runtimes() {
     let plant = Plant::start().await;
     let (a, _) = two_agents(&plant).await;

@@ -10,6 +10,7 @@ use k8s_openapi::api::authorization::v1::{
 };
 use kube::api::PostParams;
 use kube::{Api, Client};
+use lineshaft_api_client::sentence;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// How often the server is asked.
@@ -42,7 +43,7 @@ pub(crate) async fn wait(client: &Client, deeds: &[Deed]) {
                 Ok(review) if review.status.as_ref().is_some_and(|status| status.allowed) => break,
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::debug!(%error, "cannot ask what is allowed");
+                    tracing::debug!(error = sentence(&error), "cannot ask what is allowed");
                     return;
                 }
             }

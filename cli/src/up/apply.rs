@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::{Client, ResourceExt};
+use lineshaft_api_client::sentence;
 use serde_json::{Value, json};
 
 use super::outage::Outage;
@@ -27,7 +28,7 @@ pub(crate) struct ApplyError {
 enum Cause {
     #[error(transparent)]
     Kind(#[from] ResourceError),
-    #[error("{}", message(.0))]
+    #[error("{}", sentence(.0.as_ref()))]
     Refused(Box<kube::Error>),
 }
 
@@ -155,12 +156,4 @@ async fn apply_one(
 /// generation: its resource version moves with each status that a controller writes.
 fn version(object: &impl ResourceExt) -> Option<String> {
     object.meta().generation.map(|generation| generation.to_string()).or_else(|| object.resource_version())
-}
-
-/// What the server says, without the Rust around it.
-fn message(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => status.message.clone(),
-        other => other.to_string(),
-    }
 }

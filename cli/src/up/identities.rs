@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use lineshaft_api_client::sentence;
 
 use super::data_directory::DataDirectory;
 
@@ -27,7 +28,7 @@ pub(crate) enum IdentityError {
         source: Box<kube::config::KubeconfigError>,
     },
     /// The cluster's address or certificates do not make a client.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", path.display(), sentence(source.as_ref()))]
     Client {
         /// The kubeconfig.
         path: PathBuf,

@@ -10,6 +10,7 @@ use kube::api::{Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, Client};
+use lineshaft_api_client::sentence;
 use lineshaft_operator::install as operator;
 use serde_json::Value;
 use tokio::time::timeout;
@@ -32,9 +33,9 @@ pub(crate) struct InstallError {
 
 #[derive(Debug, thiserror::Error)]
 enum Cause {
-    #[error(transparent)]
+    #[error("{}", sentence(.0.as_ref()))]
     Access(#[from] Box<kube::Error>),
-    #[error(transparent)]
+    #[error("{}", sentence(.0.as_ref()))]
     Watch(Box<kube::runtime::wait::Error>),
     #[error("the API server does not serve it within {} s", ESTABLISHED_WITHIN.as_secs())]
     NotEstablished,

@@ -9,6 +9,7 @@ use kube::api::{ApiResource, DynamicObject};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, ResourceExt};
+use lineshaft_api_client::{WatchBackoff, sentence};
 use tokio_util::sync::CancellationToken;
 
 use super::overview::{ObjectName, Overview, Row};
@@ -68,7 +69,7 @@ fn objects(client: &Client, resource: ApiResource) -> BoxStream<'static, Seen> {
         ObjectName::new(object.metadata.namespace.as_deref().unwrap_or_default(), &kind, &object.name_any())
     };
     watcher(api, watcher::Config::default())
-        .default_backoff()
+        .backoff(WatchBackoff::new("lineshaft-up"))
         .filter_map(move |event| {
             let seen = match event {
                 Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => {
@@ -78,7 +79,7 @@ fn objects(client: &Client, resource: ApiResource) -> BoxStream<'static, Seen> {
                 Ok(watcher::Event::Delete(object)) => Some(Seen::Gone(name(&object))),
                 Ok(watcher::Event::Init | watcher::Event::InitDone) => None,
                 Err(error) => {
-                    tracing::debug!(%error, "watch of our objects");
+                    tracing::debug!(error = sentence(&error), "watch of our objects");
                     None
                 }
             };
@@ -90,7 +91,7 @@ fn objects(client: &Client, resource: ApiResource) -> BoxStream<'static, Seen> {
 fn events(client: &Client) -> BoxStream<'static, Seen> {
     let api: Api<Event> = Api::all(client.clone());
     watcher(api, watcher::Config::default())
-        .default_backoff()
+        .backoff(WatchBackoff::new("lineshaft-up"))
         .filter_map(|event| {
             let seen = match event {
                 Ok(watcher::Event::Apply(event) | watcher::Event::InitApply(event)) => {
@@ -98,7 +99,7 @@ fn events(client: &Client) -> BoxStream<'static, Seen> {
                 }
                 Ok(_) => None,
                 Err(error) => {
-                    tracing::debug!(%error, "watch of events");
+                    tracing::debug!(error = sentence(&error), "watch of events");
                     None
                 }
             };

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
+use lineshaft_api_client::sentence;
 use lineshaft_operator as operator;
 use prometheus::Registry;
 use prometheus::proto::MetricFamily;
@@ -73,7 +74,7 @@ pub(crate) async fn run(client: Client, watched: Watched, screen: Screen, stop: 
         if started.elapsed() >= STEADY {
             delay = BACKOFF_FIRST;
         }
-        let cause = ended.map_or_else(|error| chain(&error), |()| "nobody asked it to".to_owned());
+        let cause = ended.map_or_else(|error| sentence(&error), |()| "nobody asked it to".to_owned());
         // The first refusal is expected while the API server still learns the roles that were just installed.
         if delay > BACKOFF_FIRST {
             screen.line(&format!("the operator ended ({cause}): starting it again; programs run on"));
@@ -84,15 +85,4 @@ pub(crate) async fn run(client: Client, watched: Watched, screen: Screen, stop: 
         }
         delay = (delay * 2).min(BACKOFF_MAX);
     }
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

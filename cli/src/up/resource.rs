@@ -4,6 +4,7 @@ use kube::api::{ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
 use kube::discovery::{self, Scope};
 use kube::{Api, Client};
+use lineshaft_api_client::sentence;
 use lineshaft_crds::{EdgeNode, PlcRuntime};
 
 /// A kind that the API server does not serve.
@@ -13,7 +14,7 @@ pub(crate) enum ResourceError {
     #[error("the API server serves no kind {} of {}", .0.kind, .0.api_version())]
     Unknown(GroupVersionKind),
     /// It cannot be asked.
-    #[error("cannot ask the API server for kind {}: {source}", gvk.kind)]
+    #[error("cannot ask the API server for kind {}: {}", gvk.kind, sentence(source.as_ref()))]
     Ask {
         /// The kind.
         gvk: GroupVersionKind,

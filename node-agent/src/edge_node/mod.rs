@@ -6,33 +6,36 @@ mod realtime;
 use std::time::Duration;
 
 use futures::StreamExt;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{Patch, PatchParams};
 use kube::core::DeserializeGuard;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
+use lineshaft_api_client::{Backoff, Reachability, WatchBackoff, sentence};
 use lineshaft_crds::edge_node::{Fencing, NodeAddress, NodeAddressType};
-use lineshaft_crds::{EdgeNode, EdgeNodeSpec, EdgeNodeStatus};
+use lineshaft_crds::{EdgeNode, EdgeNodeStatus};
 use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 pub use facts::host_name;
 
-use crate::backoff::Backoff;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use facts::Facts;
 
 /// How often the host is asked whether something changed; costs no request unless something did.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
+/// What the log calls its watch.
+const WATCH: &str = "EdgeNode";
 /// Longest wait for the API server.
 const REQUEST_MAX: Duration = Duration::from_secs(10);
 
 /// Keeps the object true for as long as it is polled.
-pub(crate) async fn keep(client: Client, options: Options, metrics: Metrics) {
+pub(crate) async fn keep(client: Client, options: Options, reachability: Reachability, metrics: Metrics) {
     let api: Api<EdgeNode> = Api::all(client);
     let guarded: Api<DeserializeGuard<EdgeNode>> = Api::all(api.clone().into_client());
     let selector = format!("metadata.name={}", options.node_name);
-    let events = watcher(guarded, watcher::Config::default().fields(&selector)).default_backoff();
+    let events = watcher(guarded, watcher::Config::default().fields(&selector))
+        .backoff(WatchBackoff::new(&options.node_name));
     let mut events = std::pin::pin!(events);
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -41,7 +44,11 @@ pub(crate) async fn keep(client: Client, options: Options, metrics: Metrics) {
     loop {
         let mut retry = None;
         if let Err(error) = settle(&api, &options, &metrics, &known).await {
-            tracing::warn!(node = options.node_name, error, "the EdgeNode was not written");
+            if reachability.is_away() {
+                tracing::debug!(node = options.node_name, error, "the EdgeNode was not written");
+            } else {
+                tracing::warn!(node = options.node_name, error, "the EdgeNode was not written");
+            }
             retry = Some(backoff.fail());
         } else {
             backoff.succeed();
@@ -54,9 +61,15 @@ pub(crate) async fn keep(client: Client, options: Options, metrics: Metrics) {
         };
         tokio::select! {
             event = events.next() => match event {
-                Some(Ok(event)) => known.see(event, &metrics),
+                Some(Ok(event)) => {
+                    // A list that begins is a question, no answer.
+                    if !matches!(event, watcher::Event::Init) {
+                        reachability.answered(WATCH);
+                    }
+                    known.see(event, &metrics);
+                }
                 Some(Err(error)) => {
-                    tracing::debug!(%error, "the watch of the EdgeNode was interrupted");
+                    reachability.failed(WATCH, &error);
                     metrics.watch_event("EdgeNode", "error");
                 }
                 None => return,
@@ -128,8 +141,10 @@ async fn settle(
         Known::Unlisted | Known::Unreadable => return Ok(()),
         Known::Present(node) => (**node).clone(),
         Known::Missing => {
-            let create = PostParams { field_manager: Some(options.field_manager()), ..PostParams::default() };
-            request(api.create(&create, &new(name))).await?
+            // Not by POST: an API server keeps whoever creates an object of a kind that is younger than two seconds
+            // waiting for two seconds more, as on every first start on one box. An apply is answered at once.
+            let manager = format!("{}/edge-node", options.field_manager());
+            request(api.patch(name, &PatchParams::apply(&manager), &Patch::Apply(new(name)))).await?
         }
     };
     let status = status(&facts::read());
@@ -150,25 +165,24 @@ async fn settle(
 
 async fn request<T>(answer: impl Future<Output = kube::Result<T>>) -> Result<T, String> {
     match timeout(REQUEST_MAX, answer).await {
-        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Ok(answer) => answer.map_err(|error| sentence(&error)),
         Err(_) => Err("the API server did not answer".to_owned()),
     }
 }
 
-fn new(name: &str) -> EdgeNode {
-    let mut node = EdgeNode::new(name, EdgeNodeSpec::default());
+/// Nothing of the spec: it is for people, and whoever applies a field owns it.
+fn new(name: &str) -> serde_json::Value {
     let facts = facts::read();
-    node.metadata.labels = Some(
-        [
-            ("kubernetes.io/hostname", name),
-            ("kubernetes.io/arch", &facts.architecture),
-            ("kubernetes.io/os", "linux"),
-        ]
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .collect(),
-    );
-    node
+    json!({
+        "apiVersion": "lineshaft.dev/v1alpha1",
+        "kind": "EdgeNode",
+        "metadata": {"name": name, "labels": {
+            "kubernetes.io/hostname": name,
+            "kubernetes.io/arch": facts.architecture,
+            "kubernetes.io/os": "linux",
+        }},
+        "spec": {},
+    })
 }
 
 fn status(facts: &Facts) -> EdgeNodeStatus {

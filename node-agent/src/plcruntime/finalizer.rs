@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
+use lineshaft_api_client::{Written, sentence, set_finalizers};
 use lineshaft_crds::PlcRuntime;
 use lineshaft_crds::plc_runtime::FINALIZER;
-use serde_json::{Value, json};
 use tokio::time::timeout;
 
 /// Longest wait for the API server.
@@ -23,68 +22,25 @@ pub(crate) async fn add(client: &Client, object: &PlcRuntime) -> Result<bool, St
     if is_set(object) {
         return Ok(true);
     }
-    patch(client, object, addition(object.finalizers())).await
+    let mut finalizers = object.finalizers().to_vec();
+    finalizers.push(FINALIZER.to_owned());
+    Ok(set(client, object, &finalizers).await? == Written::Applied)
 }
 
 /// Removes it, if it is there; the object may be gone then. As with [`add`], a changed object is left for its next
 /// event.
 pub(crate) async fn remove(client: &Client, object: &PlcRuntime) -> Result<(), String> {
-    if let Some(operations) = removal(object.finalizers()) {
-        patch(client, object, operations).await?;
+    if is_set(object) {
+        let others = object.finalizers().iter().filter(|name| *name != FINALIZER).cloned();
+        set(client, object, &others.collect::<Vec<_>>()).await?;
     }
     Ok(())
 }
 
-/// JSON patch with a test of what was read: a list that somebody else changed meanwhile is never overwritten.
-fn addition(present: &[String]) -> Value {
-    if present.is_empty() {
-        return json!([
-            {"op": "test", "path": "/metadata/finalizers", "value": null},
-            {"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]},
-        ]);
-    }
-    json!([
-        {"op": "test", "path": "/metadata/finalizers", "value": present},
-        {"op": "add", "path": "/metadata/finalizers/-", "value": FINALIZER},
-    ])
-}
-
-fn removal(present: &[String]) -> Option<Value> {
-    let path = format!("/metadata/finalizers/{}", present.iter().position(|name| name == FINALIZER)?);
-    Some(json!([
-        {"op": "test", "path": path, "value": FINALIZER},
-        {"op": "remove", "path": path},
-    ]))
-}
-
-async fn patch(client: &Client, object: &PlcRuntime, mut operations: Value) -> Result<bool, String> {
-    // A new object of the same name is another object.
-    if let Some(operations) = operations.as_array_mut() {
-        operations.insert(0, json!({"op": "test", "path": "/metadata/uid", "value": object.uid()}));
-    }
-    let operations = serde_json::from_value(operations).map_err(|error| error.to_string())?;
+async fn set(client: &Client, object: &PlcRuntime, finalizers: &[String]) -> Result<Written, String> {
     let api: Api<PlcRuntime> = Api::namespaced(client.clone(), &object.namespace().unwrap_or_default());
-    let name = object.name_any();
-    let patch = Patch::Json::<()>(operations);
-    match timeout(PATCH_MAX, api.patch(&name, &PatchParams::default(), &patch)).await {
-        Ok(Ok(_)) => Ok(true),
-        // Gone already, or a test of the patch failed.
-        Ok(Err(kube::Error::Api(status))) if status.code == 404 || status.code == 422 => Ok(false),
-        Ok(Err(error)) => Err(error.to_string()),
+    match timeout(PATCH_MAX, set_finalizers(&api, object, finalizers)).await {
+        Ok(written) => written.map_err(|error| sentence(&error)),
         Err(_) => Err("the API server did not answer".to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_ours_is_touched() {
-        let present = ["a.example/x".to_owned(), FINALIZER.to_owned()];
-        assert_eq!(removal(&present).unwrap()[1]["path"], "/metadata/finalizers/1");
-        assert_eq!(removal(&present[..1]), None);
-        assert_eq!(addition(&present[..1])[1]["path"], "/metadata/finalizers/-");
-        assert_eq!(addition(&[])[1]["value"], json!([FINALIZER]));
     }
 }

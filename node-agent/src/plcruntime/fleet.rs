@@ -11,6 +11,7 @@ use futures::stream::{self, BoxStream};
 use kube::core::DeserializeGuard;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
+use lineshaft_api_client::WatchBackoff;
 use lineshaft_crds::PlcRuntime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -108,7 +109,9 @@ impl Fleet {
         };
         let bound_here = format!("status.nodeName={}", options.node_name);
         options.readiness.wait_for("the list of PlcRuntimes that are bound to this node");
-        watcher(api, watcher::Config::default().fields(&bound_here)).default_backoff().boxed()
+        watcher(api, watcher::Config::default().fields(&bound_here))
+            .backoff(WatchBackoff::new(&options.node_name))
+            .boxed()
     }
 
     fn handle(&mut self, event: watcher::Result<watcher::Event<Guarded>>) {
@@ -117,13 +120,17 @@ impl Fleet {
         let event = match event {
             Ok(event) => event,
             Err(error) => {
-                tracing::warn!(%error, "the watch of PlcRuntimes was interrupted; what runs goes on");
+                self.shared.api.failed("PlcRuntime", &error);
                 metrics.watch_event("PlcRuntime", "error");
                 metrics.api_reachable(false);
                 return;
             }
         };
-        metrics.api_reachable(true);
+        // A list that begins is a question, no answer.
+        if !matches!(event, Event::Init) {
+            metrics.api_reachable(true);
+            self.shared.api.answered("PlcRuntime");
+        }
         match event {
             Event::Init => {
                 metrics.watch_event("PlcRuntime", "init");

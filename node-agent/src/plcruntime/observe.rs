@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use lineshaft_api_client::bounded;
 use lineshaft_crds::edge_node::RealtimeGrade;
 use lineshaft_crds::plc_runtime::{
     Change, ChangeState, Diagnostic, DriverState, DriverStatus, Engine, EngineKind, LastFault,
@@ -16,7 +17,6 @@ use lineshaft_plc_runtime::protocol::{self as keeper, RealtimeMode, RunMode, Sta
 
 use super::record::{sources_hash, version_name};
 use super::refusal::Refused;
-use crate::bounded_text::bounded;
 
 /// Diagnostics and variables in a status.
 const LIST_MAX: usize = 20;

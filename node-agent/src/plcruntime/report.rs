@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
+use lineshaft_api_client::{Backoff, Reachability, sentence};
 use lineshaft_crds::plc_runtime::conditions;
 use lineshaft_crds::{Condition, PlcRuntime, PlcRuntimeStatus};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use crate::backoff::Backoff;
 use crate::metrics::Metrics;
 
 /// Longest wait for the API server with one status.
@@ -37,6 +37,7 @@ pub(crate) struct Reporter {
     pub(crate) object: watch::Receiver<Option<Arc<PlcRuntime>>>,
     /// What it should say; `None` while there is nothing to say.
     pub(crate) wanted: watch::Receiver<Option<PlcRuntimeStatus>>,
+    pub(crate) api: Reachability,
     pub(crate) metrics: Metrics,
 }
 
@@ -55,7 +56,11 @@ impl Reporter {
                 match self.patch(client, &object, &status).await {
                     Ok(()) => backoff.succeed(),
                     Err(error) => {
-                        tracing::warn!(object = object.name_any(), error, "the status was not written");
+                        if self.api.is_away() {
+                            tracing::debug!(object = object.name_any(), error, "the status was not written");
+                        } else {
+                            tracing::warn!(object = object.name_any(), error, "the status was not written");
+                        }
                         retry = Some(backoff.fail());
                     }
                 }
@@ -96,7 +101,7 @@ impl Reporter {
                 Ok(Ok(_)) => ("written", None),
                 // Gone, or replaced by another of its name: there is nobody left to tell.
                 Ok(Err(kube::Error::Api(status))) if status.code == 404 => ("gone", None),
-                Ok(Err(error)) => ("failed", Some(error.to_string())),
+                Ok(Err(error)) => ("failed", Some(sentence(&error))),
                 Err(_) => ("timeout", Some("the API server did not answer".to_owned())),
             };
         self.metrics.status_patch("PlcRuntime", result);

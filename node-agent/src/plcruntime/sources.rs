@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
+use lineshaft_api_client::sentence;
 use lineshaft_crds::plc_runtime::{ConfigMaps, Program, SourceFile, Unresolved};
 use tokio::time::timeout;
 
@@ -14,8 +15,8 @@ const READ_MAX: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SourcesError {
     /// The API server refused or could not be reached.
-    #[error("cannot read ConfigMap {name}: {source}")]
-    Read { name: String, source: Box<kube::Error> },
+    #[error("cannot read ConfigMap {name}: {why}")]
+    Read { name: String, why: String },
     /// It did not answer.
     #[error("cannot read ConfigMap {name}: the API server did not answer")]
     Timeout { name: String },
@@ -40,7 +41,7 @@ pub(crate) async fn read(
             }
             // Reported together with whatever else is missing.
             Ok(Ok(None)) => {}
-            Ok(Err(source)) => return Err(SourcesError::Read { name, source: Box::new(source) }),
+            Ok(Err(error)) => return Err(SourcesError::Read { name, why: sentence(&error) }),
             Err(_) => return Err(SourcesError::Timeout { name }),
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lineshaft_api_client::Backoff;
 use lineshaft_plc_runtime::Error;
 use lineshaft_plc_runtime::client::ApplyOutcome;
 use lineshaft_plc_runtime::protocol::RefusalReason;
@@ -14,7 +15,6 @@ use super::refusal::Refused;
 use super::story;
 use super::trouble::Trouble;
 use super::worker::Worker;
-use crate::backoff::Backoff;
 use crate::events::Happening;
 use crate::store::Store;
 

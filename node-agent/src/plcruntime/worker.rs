@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{Client, Resource, ResourceExt};
+use lineshaft_api_client::{Backoff, Reachability};
 use lineshaft_crds::plc_runtime::{SourceFile, sources_hash};
 use lineshaft_crds::{PlcRuntime, PlcRuntimeStatus};
 use lineshaft_plc_compiler::SourceUnit;
@@ -25,7 +26,6 @@ use super::report::Reporter;
 use super::supervise::Restarts;
 use super::trouble::Trouble;
 use super::{finalizer, sources, translate};
-use crate::backoff::Backoff;
 use crate::error::Unconfirmed;
 use crate::events::{Happening, Teller};
 use crate::metrics::Metrics;
@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) store: Arc<Store<Record>>,
     pub(crate) client: watch::Receiver<Option<Client>>,
+    /// Whether the API server answers.
+    pub(crate) api: Reachability,
     pub(crate) teller: Teller,
     pub(crate) metrics: Metrics,
 }
@@ -122,6 +124,7 @@ pub(crate) async fn run(
         client: shared.client.clone(),
         object: object_seen,
         wanted: wanted_seen,
+        api: shared.api.clone(),
         metrics: shared.metrics.clone(),
     };
     // Ends when the worker, and with it the other ends of its channels, is gone.

@@ -12,12 +12,13 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::core::ObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client, ResourceExt};
+use lineshaft_api_client::{Written, sentence};
 use lineshaft_crds::edge_node::{conditions, lease_name};
 use lineshaft_crds::{EdgeNode, condition};
 
-use crate::apply::{Written, apply_status};
+use crate::apply::apply_status;
 use crate::backoff::Backoff;
-use crate::controller::{Done, Outcome, Reconcile, chain};
+use crate::controller::{Done, Outcome, Reconcile};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::story::{Chapter, Storyteller};
@@ -56,7 +57,7 @@ impl EdgeNodes {
             lease_namespace: options.lease_namespace.clone(),
             timeout: options.node_lease_timeout,
             metrics: metrics.clone(),
-            story: Storyteller::new(client.clone(), "lineshaft-operator", &options.identity),
+            story: Storyteller::new(client.clone(), &options.identity, stores.api.clone()),
             backoff: Backoff::default(),
             observations: Mutex::default(),
         }
@@ -76,10 +77,18 @@ impl EdgeNodes {
             .as_ref()
             .is_some_and(|status| condition::is_true(&status.conditions, conditions::READY));
         let renewed = lease.and_then(|lease| lease.spec.as_ref()?.renew_time.as_ref()).map(|time| time.0);
+        let interrupted = self.stores.leases_interrupted();
         let mut observations = self.observations.lock().unwrap_or_else(PoisonError::into_inner);
         let observation = observations.get(&node.name_any()).copied();
-        let (observation, liveness) =
-            liveness::judge(observation, renewed, was_ready, Instant::now(), Timestamp::now(), self.timeout);
+        let (observation, liveness) = liveness::judge(
+            observation,
+            renewed,
+            was_ready,
+            interrupted,
+            Instant::now(),
+            Timestamp::now(),
+            self.timeout,
+        );
         match observation {
             Some(observation) => observations.insert(node.name_any(), observation),
             None => observations.remove(&node.name_any()),
@@ -125,7 +134,9 @@ impl Reconcile for EdgeNodes {
     }
 
     async fn failed(&self, node: &EdgeNode, error: &Error) {
-        self.story.tell(node, vec![Chapter::warning(Self::reason(error), "Reconcile", chain(error))]).await;
+        self.story
+            .tell(node, vec![Chapter::warning(Self::reason(error), "Reconcile", sentence(error))])
+            .await;
     }
 
     fn reason(error: &Error) -> &'static str {

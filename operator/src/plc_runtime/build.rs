@@ -1,6 +1,7 @@
 //! Step 3: the operator's part of a status, from what was found. Pure.
 
 use jiff::Timestamp;
+use lineshaft_api_client::bounded;
 use lineshaft_crds::plc_runtime::conditions::{
     ACCEPTED, IO_HEALTHY, PROGRAM_LOADED, READY, RESOLVED_REFS, RUNNING,
 };
@@ -12,7 +13,7 @@ use lineshaft_crds::{
 use super::binding::{self, Decision};
 use super::dereference::Dereferenced;
 use super::validate::Judgement;
-use crate::story::{Chapter, truncate};
+use crate::story::Chapter;
 
 /// The conditions that the operator writes.
 const OWN_CONDITIONS: [&str; 3] = [ACCEPTED, RESOLVED_REFS, READY];
@@ -112,8 +113,7 @@ impl Judged {
         reason: &str,
         message: impl Into<String>,
     ) -> Self {
-        let mut message = message.into();
-        truncate(&mut message, LONGEST_MESSAGE_BYTES);
+        let message = bounded(&message.into(), LONGEST_MESSAGE_BYTES);
         Self { type_, status: status.into(), reason: reason.to_owned(), message }
     }
 }

@@ -17,11 +17,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kube::core::ObjectMeta;
 use kube::{Api, Client, ResourceExt};
+use lineshaft_api_client::{Written, sentence};
 use lineshaft_crds::{PlcRuntime, condition, plc_runtime};
 
-use crate::apply::Written;
 use crate::backoff::Backoff;
-use crate::controller::{Done, Outcome, Reconcile, chain};
+use crate::controller::{Done, Outcome, Reconcile};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::story::{Chapter, Storyteller};
@@ -59,7 +59,7 @@ impl PlcRuntimes {
             client: client.clone(),
             stores: stores.clone(),
             metrics: metrics.clone(),
-            story: Storyteller::new(client.clone(), "lineshaft-operator", &options.identity),
+            story: Storyteller::new(client.clone(), &options.identity, stores.api.clone()),
             backoff: Backoff::default(),
             judgements: Judgements::default(),
         }
@@ -117,7 +117,7 @@ impl Reconcile for PlcRuntimes {
     }
 
     async fn failed(&self, plc: &PlcRuntime, error: &Error) {
-        self.story.tell(plc, vec![Chapter::warning(Self::reason(error), "Reconcile", chain(error))]).await;
+        self.story.tell(plc, vec![Chapter::warning(Self::reason(error), "Reconcile", sentence(error))]).await;
     }
 
     fn reason(error: &Error) -> &'static str {

@@ -1,15 +1,15 @@
 //! Steps 4 and 5: the only writes. The operator has nothing to apply but a status, and a finalizer to remove when
 //! nobody drives outputs any more.
 
-use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
+use lineshaft_api_client::{Written, set_finalizers};
 use lineshaft_crds::edge_node::Fencing;
 use lineshaft_crds::plc_runtime::FINALIZER;
 use lineshaft_crds::{EdgeNode, PlcRuntime, PlcRuntimeStatus};
 use serde::Serialize;
 
 use super::Error;
-use crate::apply::{Written, apply_status};
+use crate::apply::apply_status;
 use crate::metrics::Metrics;
 
 const STATUS_MANAGER: &str = "lineshaft-operator/plcruntime-status";
@@ -64,16 +64,10 @@ pub(super) fn is_released(plc: &PlcRuntime, nodes: &[EdgeNode]) -> bool {
 
 /// Removes the finalizer, unless the object changed since: an agent may have become its holder.
 pub(super) async fn remove_finalizer(api: &Api<PlcRuntime>, plc: &PlcRuntime) -> Result<Written, Error> {
-    let remaining: Vec<_> = plc.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).collect();
-    let patch = serde_json::json!({
-        "metadata": {"resourceVersion": plc.resource_version(), "finalizers": remaining}
-    });
-    match api.patch(&plc.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await {
-        Ok(_) => Ok(Written::Applied),
-        Err(kube::Error::Api(status)) if status.code == 409 => Ok(Written::Conflict),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Written::Gone),
-        Err(error) => Err(Error::RemoveFinalizer(Box::new(error))),
-    }
+    let others = plc.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).cloned();
+    set_finalizers(api, plc, &others.collect::<Vec<_>>())
+        .await
+        .map_err(|error| Error::RemoveFinalizer(Box::new(error)))
 }
 
 #[cfg(test)]

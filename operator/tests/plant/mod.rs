@@ -104,7 +104,8 @@ impl Plant {
             "apiVersion": "lineshaft.dev/v1alpha1", "kind": "EdgeNode",
             "metadata": {"name": node, "labels": labels}, "spec": {}
         }));
-        Api::<EdgeNode>::all(client.clone()).create(&PostParams::default(), &object.unwrap()).await.unwrap();
+        // Labels are given by people, not by agents.
+        self.nodes().create(&PostParams::default(), &object.unwrap()).await.unwrap();
         Agent { node, client, namespace: self.namespace.name().to_owned() }
     }
 

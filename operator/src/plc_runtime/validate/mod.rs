@@ -4,12 +4,11 @@ mod declare;
 mod support;
 mod symbols;
 
+use lineshaft_api_client::bounded;
 use lineshaft_crds::PlcRuntimeSpec;
 use lineshaft_crds::plc_runtime::{Diagnostic, Severity, SourceFile};
 use lineshaft_plc_compiler as compiler;
 use lineshaft_plc_io as plc_io;
-
-use crate::story::truncate;
 
 /// The status shows so many diagnostics, and the condition so many of the errors.
 const DIAGNOSTICS_IN_STATUS: usize = 20;
@@ -94,9 +93,7 @@ pub fn judge(spec: &PlcRuntimeSpec, sources: &[SourceFile]) -> Judgement {
 }
 
 fn refusal(reason: &'static str, problems: &[String]) -> Refusal {
-    let mut message = problems.join("; ");
-    truncate(&mut message, LONGEST_MESSAGE_BYTES);
-    Refusal { reason, message }
+    Refusal { reason, message: bounded(&problems.join("; "), LONGEST_MESSAGE_BYTES) }
 }
 
 fn repeated_names(sources: &[SourceFile]) -> Vec<String> {
@@ -116,11 +113,7 @@ fn in_message(diagnostic: &compiler::Diagnostic) -> String {
 
 fn in_status(diagnostic: &compiler::Diagnostic) -> Diagnostic {
     let place = &diagnostic.place;
-    let bounded = |text: &str| {
-        let mut text = text.to_owned();
-        truncate(&mut text, LONGEST_MESSAGE_BYTES);
-        text
-    };
+    let bounded = |text: &str| bounded(text, LONGEST_MESSAGE_BYTES);
     Diagnostic {
         code: diagnostic.code.clone(),
         severity: match diagnostic.severity {

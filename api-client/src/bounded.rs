@@ -1,7 +1,7 @@
 //! Texts for API fields that have a limit.
 
 /// At most `bytes_max` bytes, cut between characters and marked as cut.
-pub(crate) fn bounded(text: &str, bytes_max: usize) -> String {
+pub fn bounded(text: &str, bytes_max: usize) -> String {
     const MARK: &str = "…";
     if text.len() <= bytes_max {
         return text.to_owned();

@@ -13,31 +13,31 @@ const DOUBLINGS_MAX: u32 = 9;
 
 /// Attempts that failed in a row, and the delay that follows from them.
 #[derive(Clone, Debug)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     failures: u32,
     seed: u64,
 }
 
 impl Backoff {
     /// The seed spreads objects that fail together; the uid of the object does.
-    pub(crate) fn new(seed: &str) -> Self {
+    pub fn new(seed: &str) -> Self {
         Self { failures: 0, seed: u64::from(crc32c::crc32c(seed.as_bytes())) }
     }
 
     /// Counts a failure and says how long to wait: 1 s, doubled up to 5 min, ±10 %.
-    pub(crate) fn fail(&mut self) -> Duration {
+    pub fn fail(&mut self) -> Duration {
         let exact = BASE.saturating_mul(1 << self.failures.min(DOUBLINGS_MAX)).min(CAP);
         self.failures = self.failures.saturating_add(1);
         exact.mul_f64(0.9 + 0.2 * self.fraction())
     }
 
     /// The next failure starts from the beginning.
-    pub(crate) fn succeed(&mut self) {
+    pub fn succeed(&mut self) {
         self.failures = 0;
     }
 
     /// Whether nothing failed since the last success.
-    pub(crate) fn is_fresh(&self) -> bool {
+    pub fn is_fresh(&self) -> bool {
         self.failures == 0
     }
 
