@@ -4,7 +4,7 @@ use crate::ast::{Address, Argument, ConfigBinding, Name, ProgramDecl, Resource, 
 use crate::check::{self, Checker};
 use crate::diagnostic::Code;
 use crate::effects;
-use crate::hir::{Expr, Place, Root, Value};
+use crate::hir::{Expr, ExprKind, Place, Root, Value};
 use crate::layout::Elementary;
 use crate::model::{Item, Model, VarKind};
 use crate::parse;
@@ -549,8 +549,19 @@ impl Checker<'_, '_> {
         None
     }
 
+    /// A direct address has no type but a width: it takes the type of the parameter if that is as wide.
+    fn fits_address(&self, expr: &crate::ast::Expr, ty: TypeId) -> bool {
+        let crate::ast::ExprKind::Address(address) = &expr.kind else { return false };
+        let (Some(storage), Some(at)) = (self.model.types.storage(ty), address.at) else { return false };
+        let is_enum = matches!(self.model.types.get(ty), Type::Enum(_));
+        storage != Elementary::Bool && !is_enum && storage.size() * 8 == at.bits
+    }
+
     fn connection_target(&mut self, expr: &crate::ast::Expr, from: TypeId) -> Option<Place> {
-        let place = self.target(expr)?;
+        let mut place = self.target(expr)?;
+        if self.fits_address(expr, from) {
+            place.ty = from;
+        }
         if self.model.types.implicit(from, place.ty) {
             return Some(place);
         }
@@ -560,8 +571,16 @@ impl Checker<'_, '_> {
     }
 
     fn connection_value(&mut self, expr: &crate::ast::Expr, to: TypeId) -> Option<Expr> {
-        let value = self.expr(expr, Some(to));
+        let mut value = self.expr(expr, Some(to));
+        if self.fits_address(expr, to)
+            && let ExprKind::Load(place) = &mut value.kind
+            && let Some(storage) = self.model.types.storage(to)
+        {
+            // A subrange is checked on the way in, as after any other assignment.
+            place.ty = Types::elementary(storage);
+            value.ty = place.ty;
+        }
         let value = self.coerce(value, to);
-        (!matches!(value.kind, crate::hir::ExprKind::Poison)).then_some(value)
+        (!matches!(value.kind, ExprKind::Poison)).then_some(value)
     }
 }

@@ -86,6 +86,10 @@ pub(crate) enum Intrinsic {
     /// `(a, b)`: the smaller, any elementary type or string.
     Min,
     Max,
+    /// `(a, b, c…)`, all of one type: whether each stands so to the next.
+    Chain(Cond),
+    /// `(LINT, LINT)`: the nearest quotient, ties to even.
+    NearestQuotient,
     /// `(value, LINT count)`
     Shift(IntOp),
     /// `() -> TIME or LTIME`

@@ -102,7 +102,9 @@ impl VirtualRun {
         for instance in &self.program.instances {
             // An instance without variables has no path of its own.
             let Ok(Value::Object(members)) = simulation.get(&instance.name) else { continue };
-            values.extend(members.into_iter().map(|(name, value)| (format!("{}.{name}", instance.name), value)));
+            values.extend(
+                members.into_iter().map(|(name, value)| (format!("{}.{name}", instance.name), value)),
+            );
         }
         values
     }

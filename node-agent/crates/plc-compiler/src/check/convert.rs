@@ -212,10 +212,7 @@ impl Checker<'_, '_> {
             let result = match how {
                 Temporal::Same => ns,
                 Temporal::TimeOf => self.time_of_day(ns, span),
-                Temporal::DateOf => {
-                    let time = self.time_of_day(ns.clone(), span);
-                    self.lint(BinaryOp::Int(IntOp::Sub), ns, time, span)
-                }
+                Temporal::DateOf => self.midnight(ns, span),
             };
             return same(self, result, target);
         }
@@ -258,6 +255,24 @@ impl Checker<'_, '_> {
         let rest = self.lint(BinaryOp::Modulo, ns, day(lint), span);
         let shifted = self.lint(BinaryOp::Int(IntOp::Add), rest, day(lint), span);
         self.lint(BinaryOp::Modulo, shifted, day(lint), span)
+    }
+
+    /// The start of the day, also before 1970.
+    fn midnight(&mut self, ns: Expr, span: Span) -> Expr {
+        // Counted from the first midnight that fits, and without sign, the quotient rounds down. The argument
+        // stands here once: it may be a call.
+        let first = i128::from(i64::MIN) / DAY_NS * DAY_NS;
+        let (lint, ulint) = (ns.ty, Types::elementary(Elementary::Ulint));
+        let unsigned = |c: &mut Self, op, a: Expr, by: i128| {
+            let by = Self::integer(by, ulint, span);
+            c.make(ExprKind::Binary(op, Box::new(a), Box::new(by)), ulint, span)
+        };
+        let ns = self.make(ExprKind::Convert(Box::new(ns), Mode::Value), ulint, span);
+        let ns = unsigned(self, BinaryOp::Int(IntOp::Add), ns, -first);
+        let days = unsigned(self, BinaryOp::Divide, ns, DAY_NS);
+        let midnight = unsigned(self, BinaryOp::Int(IntOp::Mul), days, DAY_NS);
+        let midnight = unsigned(self, BinaryOp::Int(IntOp::Sub), midnight, -first);
+        self.make(ExprKind::Convert(Box::new(midnight), Mode::Value), lint, span)
     }
 
     pub(super) fn lint(&mut self, op: BinaryOp, a: Expr, b: Expr, span: Span) -> Expr {

@@ -3,11 +3,23 @@
 use super::{Checker, alone};
 use crate::ast::{self, BinaryOp as Op, ExprKind as Ast, Literal, Name, UnaryOp};
 use crate::diagnostic::Code;
-use crate::hir::{BinaryOp, Expr, ExprKind, Mode, Value};
+use crate::hir::{BinaryOp, Expr, ExprKind, Intrinsic, Mode, Value};
 use crate::ir::{Cond, FloatOp, IntOp};
 use crate::layout::Elementary;
 use crate::span::Span;
 use crate::types::{self, Type, TypeId, Types};
+
+/// What a comparison operator asks.
+pub(super) fn condition(op: Op) -> Cond {
+    match op {
+        Op::Equal => Cond::Eq,
+        Op::NotEqual => Cond::Ne,
+        Op::Less => Cond::Lt,
+        Op::LessEqual => Cond::Le,
+        Op::Greater => Cond::Gt,
+        _ => Cond::Ge,
+    }
+}
 
 impl Checker<'_, '_> {
     /// Checks an expression. `want` is what the context would like: it decides between enumeration values of
@@ -189,14 +201,7 @@ impl Checker<'_, '_> {
     }
 
     fn comparison(&mut self, op: Op, op_span: Span, left: Expr, right: Expr, span: Span) -> Expr {
-        let cond = match op {
-            Op::Equal => Cond::Eq,
-            Op::NotEqual => Cond::Ne,
-            Op::Less => Cond::Lt,
-            Op::LessEqual => Cond::Le,
-            Op::Greater => Cond::Gt,
-            _ => Cond::Ge,
-        };
+        let cond = condition(op);
         let text = |c: &Self, x: &Expr| matches!(c.types().get(x.ty), Type::Text { .. });
         if left.ty == right.ty && matches!(self.types().get(left.ty), Type::Enum(_)) {
             return self.make(ExprKind::Compare(cond, Box::new(left), Box::new(right)), Types::BOOL, span);
@@ -502,7 +507,7 @@ impl Checker<'_, '_> {
         same(self, result, Types::elementary(ty))
     }
 
-    /// A duration times or divided by a number; real factors round to nanoseconds.
+    /// A duration times or divided by a number, rounded to nanoseconds.
     fn scale(&mut self, op: Op, time: Expr, factor: Expr, ty: Elementary, span: Span) -> Expr {
         let lint = Types::elementary(Elementary::Lint);
         let target = Types::elementary(ty);
@@ -522,8 +527,11 @@ impl Checker<'_, '_> {
                 self.report(Code::ConstantDivision, span, "division by the constant 0");
                 return Self::poison(span);
             }
-            let op = if op == Op::Multiply { BinaryOp::Int(IntOp::Mul) } else { BinaryOp::Divide };
-            self.lint(op, ns, factor, span)
+            if op == Op::Multiply {
+                self.lint(BinaryOp::Int(IntOp::Mul), ns, factor, span)
+            } else {
+                self.make(ExprKind::Intrinsic(Intrinsic::NearestQuotient, vec![ns, factor]), lint, span)
+            }
         };
         self.make(ExprKind::Convert(Box::new(result), Mode::Same), target, span)
     }

@@ -47,13 +47,7 @@ fn value(types: &Types<'_>, expr: &Expr) -> Option<Value> {
         }
         ExprKind::Binary(op, a, b) => binary(*op, constant(a)?, constant(b)?, e),
         ExprKind::Compare(cond, a, b) => {
-            let holds = match (constant(a)?, constant(b)?) {
-                (Value::Int(a), Value::Int(b)) => holds(*cond, Some(a.cmp(b))),
-                (Value::Real(a), Value::Real(b)) => holds(*cond, a.partial_cmp(b)),
-                (Value::Text(a), Value::Text(b)) => holds(*cond, Some(a.cmp(b))),
-                _ => return None,
-            };
-            Some(Value::Int(i128::from(holds)))
+            Some(Value::Int(i128::from(compare(*cond, constant(a)?, constant(b)?)?)))
         }
         ExprKind::Shortcut { or, a, b } => {
             let a = int(a)? != 0;
@@ -85,6 +79,15 @@ pub(crate) fn wrap(value: i128, e: Option<Elementary>) -> i128 {
 /// Rounds to what the type can hold.
 fn round_real(value: f64, e: Option<Elementary>) -> Value {
     Value::Real(if e == Some(Elementary::Real) { f64::from(value as f32) } else { value })
+}
+
+fn compare(cond: Cond, a: &Value, b: &Value) -> Option<bool> {
+    Some(match (a, b) {
+        (Value::Int(a), Value::Int(b)) => holds(cond, Some(a.cmp(b))),
+        (Value::Real(a), Value::Real(b)) => holds(cond, a.partial_cmp(b)),
+        (Value::Text(a), Value::Text(b)) => holds(cond, Some(a.cmp(b))),
+        _ => return None,
+    })
 }
 
 fn holds(cond: Cond, ordering: Option<Ordering>) -> bool {
@@ -135,6 +138,18 @@ fn binary(op: BinaryOp, a: &Value, b: &Value, e: Option<Elementary>) -> Option<V
         }
         _ => None,
     }
+}
+
+/// `a / b` to the nearest integer, ties to even.
+fn nearest_quotient(a: i128, b: i128) -> Option<i128> {
+    let (quotient, rest) = (a.checked_div(b)?, a % b);
+    let away = match (rest.abs() * 2).cmp(&b.abs()) {
+        Ordering::Less => false,
+        Ordering::Equal => quotient % 2 != 0,
+        Ordering::Greater => true,
+    };
+    let sign = if (a < 0) == (b < 0) { 1 } else { -1 };
+    Some(if away { quotient + sign } else { quotient })
 }
 
 /// `base ** exponent` of integers, wrapping at 64 bits as the engines do.
@@ -204,6 +219,15 @@ fn call(intrinsic: Intrinsic, args: &[Expr], e: Option<Elementary>, types: &Type
             };
             let first = smaller == (intrinsic == Intrinsic::Min);
             constant(&args[usize::from(!first)]).cloned()
+        }
+        Intrinsic::Chain(cond) => {
+            let values = args.iter().map(constant).collect::<Option<Vec<_>>>()?;
+            let pairs = values.windows(2).map(|pair| compare(cond, pair[0], pair[1]));
+            let all = pairs.collect::<Option<Vec<_>>>()?.into_iter().all(|holds| holds);
+            Some(Value::Int(i128::from(all)))
+        }
+        Intrinsic::NearestQuotient => {
+            nearest_quotient(int(&args[0])?, int(&args[1])?).map(|v| Value::Int(wrap(v, e)))
         }
         Intrinsic::Shift(op) => {
             let e = e?;

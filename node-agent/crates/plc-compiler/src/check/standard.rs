@@ -126,14 +126,12 @@ impl Checker<'_, '_> {
             if op == Op::NotEqual && args.len() > 2 {
                 return self.too_many(name, 2, args.len());
             }
-            let args = self.typed_args(args, typed)?;
-            let pairs: Vec<Expr> = args
-                .windows(2)
-                .map(|pair| self.operate(op, span, pair[0].clone(), pair[1].clone(), span))
-                .collect();
-            let mut pairs = pairs.into_iter();
-            let first = pairs.next()?;
-            return Some(pairs.fold(first, |a, b| self.operate(Op::And, span, a, b, span)));
+            let mut args = self.typed_args(args, typed)?;
+            if args.len() > 2 {
+                return self.chain(op, name, args, span);
+            }
+            let (right, left) = (args.pop()?, args.pop()?);
+            return Some(self.operate(op, span, left, right, span));
         }
         if let Some(f) = math(key) {
             let arg = self.real_argument(name, arguments, want, typed)?;
@@ -370,6 +368,23 @@ impl Checker<'_, '_> {
             self.refuse(name, arg);
         }
         ordered.then_some(())
+    }
+
+    /// `GT(a, b, c)`: every argument is evaluated, once.
+    fn chain(&mut self, op: Op, name: &Name, args: Vec<Expr>, span: Span) -> Option<Expr> {
+        let is_text = |c: &Self, x: &Expr| matches!(c.types().get(x.ty), Type::Text { .. });
+        let args = if args.iter().any(|arg| is_text(self, arg)) {
+            args.into_iter().map(|arg| self.as_text(name, arg)).collect::<Option<Vec<_>>>()?
+        } else {
+            args
+        };
+        let args = self.unify_all(args, None)?;
+        let first = args.first()?;
+        if !matches!(self.types().get(first.ty), Type::Enum(_)) {
+            self.ordered(name, first)?;
+        }
+        let kind = ExprKind::Intrinsic(Intrinsic::Chain(super::expression::condition(op)), args);
+        Some(self.make(kind, Types::BOOL, span))
     }
 
     fn choose(&mut self, selector: Expr, list: Vec<Expr>, span: Span) -> Expr {

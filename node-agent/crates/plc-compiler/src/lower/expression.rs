@@ -117,16 +117,61 @@ impl Builder<'_, '_, '_, '_> {
     }
 
     fn compare(&mut self, cond: Cond, a: &Expr, b: &Expr) -> Value {
-        if self.lowerer.memory.is_text(a.ty) {
-            let wide = matches!(self.types().get(a.ty), Type::Text { wide: true, .. });
-            let args = vec![self.expr(a), self.expr(b)];
-            let order = self.compute(Ty::I64, Op::Helper { helper: Helper::StrCompare { wide }, args });
+        let ty = a.ty;
+        let (a, b) = (self.expr(a), self.expr(b));
+        self.compare_of(cond, ty, a, b)
+    }
+
+    /// Compares two values of one type, strings by their addresses.
+    fn compare_of(&mut self, cond: Cond, ty: TypeId, a: Value, b: Value) -> Value {
+        if self.lowerer.memory.is_text(ty) {
+            let wide = matches!(self.types().get(ty), Type::Text { wide: true, .. });
+            let helper = Helper::StrCompare { wide };
+            let order = self.compute(Ty::I64, Op::Helper { helper, args: vec![a, b] });
             let zero = self.constant(Ty::I64, 0);
             return self.compute(Ty::I8, Op::IntCmp { cond, signed: true, a: order, b: zero });
         }
-        let signed = self.signed(a.ty);
-        let (a, b) = (self.expr(a), self.expr(b));
+        let signed = self.signed(ty);
         self.compare_values(cond, a, b, signed)
+    }
+
+    fn chain(&mut self, cond: Cond, args: &[Expr]) -> Value {
+        let values: Vec<Value> = args.iter().map(|arg| self.expr(arg)).collect();
+        let mut all = self.compare_of(cond, args[0].ty, values[0], values[1]);
+        for (arg, pair) in args[1..].iter().zip(values[1..].windows(2)) {
+            let holds = self.compare_of(cond, arg.ty, pair[0], pair[1]);
+            all = self.int(IntOp::And, all, holds);
+        }
+        all
+    }
+
+    /// `a / b` of LINTs to the nearest, ties to even.
+    fn nearest_quotient(&mut self, a: Value, b: Value) -> Value {
+        let quotient = self.compute(Ty::I64, Op::Div { signed: true, a, b });
+        let back = self.int(IntOp::Mul, quotient, b);
+        let rest = self.int(IntOp::Sub, a, back);
+        let (zero, one) = (self.constant(Ty::I64, 0), self.constant(Ty::I64, 1));
+        let magnitude = |builder: &mut Self, value: Value| {
+            let negated = builder.compute(Ty::I64, Op::Neg(value));
+            let negative = builder.compare_values(Cond::Lt, value, zero, true);
+            builder.compute(Ty::I64, Op::Select { cond: negative, a: negated, b: value })
+        };
+        // Unsigned from here on: the magnitude of the smallest LINT does not fit a LINT, twice the rest
+        // might not either. So the rest is compared with what it lacks.
+        let (rest, divisor) = (magnitude(self, rest), magnitude(self, b));
+        let lack = self.int(IntOp::Sub, divisor, rest);
+        let above = self.compare_values(Cond::Gt, rest, lack, false);
+        let tie = self.compare_values(Cond::Eq, rest, lack, false);
+        let odd = self.int(IntOp::And, quotient, one);
+        let odd = self.compute(Ty::I8, Op::Truncate(odd));
+        let up = self.int(IntOp::And, tie, odd);
+        let away = self.int(IntOp::Or, above, up);
+        let signs = self.int(IntOp::Xor, a, b);
+        let negative = self.compare_values(Cond::Lt, signs, zero, true);
+        let minus = self.constant(Ty::I64, -1);
+        let step = self.compute(Ty::I64, Op::Select { cond: negative, a: minus, b: one });
+        let step = self.compute(Ty::I64, Op::Select { cond: away, a: step, b: zero });
+        self.int(IntOp::Add, quotient, step)
     }
 
     pub(super) fn compare_values(&mut self, cond: Cond, a: Value, b: Value, signed: bool) -> Value {
@@ -233,6 +278,11 @@ impl Builder<'_, '_, '_, '_> {
                 self.compute(ty, Op::Select { cond: negative, a: negated, b: value })
             }
             Intrinsic::Min | Intrinsic::Max => self.extreme(intrinsic == Intrinsic::Min, args, ty),
+            Intrinsic::Chain(cond) => self.chain(cond, args),
+            Intrinsic::NearestQuotient => {
+                let (a, b) = (self.expr(&args[0]), self.expr(&args[1]));
+                self.nearest_quotient(a, b)
+            }
             Intrinsic::Shift(op) => self.shift(op, &args[0], &args[1], id, ty),
             Intrinsic::Now => self.compute(Ty::I64, Op::Now),
             Intrinsic::Assert => {
