@@ -14,3 +14,7 @@ pub use finalizers::{Written, set_finalizers};
 pub use reachability::Reachability;
 pub use sentence::sentence;
 pub use watch_backoff::WatchBackoff;
+
+/// Directives for a log filter, before the user's own. What the client library says of an API server that is away, as
+/// Rust prints it for a debugger, ours says once and in our terms.
+pub const LIBRARY_LOGS: &str = "kube_client=off,kube_runtime=off";

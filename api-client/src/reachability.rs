@@ -1,11 +1,15 @@
 //! Whether the API server answers, as the log tells it: once when it goes, once when it is back.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::sentence;
+
+/// Whoever says nothing for longer has an answer: a watch that goes on where it was says nothing until something
+/// changes, and one that still fails would have said so.
+const SAID_WITHIN: Duration = Duration::from_secs(5);
 
 /// What one part of Lineshaft knows of its API server. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -16,8 +20,10 @@ pub struct Reachability {
 #[derive(Debug)]
 struct Outage {
     since: Instant,
-    /// Whoever had no answer, and none since.
-    waiting: BTreeSet<&'static str>,
+    /// The last failure.
+    until: Instant,
+    /// Whoever had no answer, and none since, with the time when they last said so.
+    waiting: BTreeMap<&'static str, Instant>,
 }
 
 impl Reachability {
@@ -31,9 +37,11 @@ impl Reachability {
         let mut outage = self.lock();
         let waiting = outage.get_or_insert_with(|| {
             tracing::warn!(error, "no answer from the API server for {what}; trying again, programs run on");
-            Outage { since: Instant::now(), waiting: BTreeSet::new() }
+            let now = Instant::now();
+            Outage { since: now, until: now, waiting: BTreeMap::new() }
         });
-        waiting.waiting.insert(what);
+        waiting.until = Instant::now();
+        waiting.waiting.insert(what, waiting.until);
         tracing::debug!(error, "no answer from the API server for {what}");
     }
 
@@ -42,16 +50,19 @@ impl Reachability {
         let mut outage = self.lock();
         let Some(waiting) = &mut *outage else { return };
         waiting.waiting.remove(what);
+        waiting.waiting.retain(|_, said| said.elapsed() < SAID_WITHIN);
         if waiting.waiting.is_empty() {
-            let seconds = waiting.since.elapsed().as_secs_f32();
+            let seconds = waiting.until.duration_since(waiting.since).as_secs_f32();
             *outage = None;
-            tracing::info!("the API server answers again after {seconds:.1} s");
+            tracing::info!("the API server answers again; it did not for {seconds:.1} s");
         }
     }
 
     /// Whether an outage has been told of and has not ended: what fails because of it need not be told.
     pub fn is_away(&self) -> bool {
-        self.lock().is_some()
+        self.lock()
+            .as_ref()
+            .is_some_and(|outage| outage.waiting.values().any(|said| said.elapsed() < SAID_WITHIN))
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Outage>> {

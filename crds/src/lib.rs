@@ -15,6 +15,7 @@ mod patterns;
 pub mod plc_runtime;
 mod program_hash;
 pub mod reference;
+pub mod story;
 pub mod validate;
 
 use std::path::PathBuf;
@@ -45,6 +46,7 @@ pub fn generated_files() -> Vec<(PathBuf, String)> {
         let page = format!("docs/reference/{}.md", name.kind.to_lowercase());
         files.push((page.into(), reference::page(&crd)));
     }
+    files.push(("docs/reference/conditions.md".into(), story::page()));
     files
 }
 

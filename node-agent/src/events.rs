@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use lineshaft_api_client::{Backoff, bounded};
+use lineshaft_crds::story::{Writer, is_event};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
@@ -40,11 +41,21 @@ pub(crate) struct Happening {
 
 impl Happening {
     pub(crate) fn normal(reason: &'static str, action: &'static str, note: impl Into<String>) -> Self {
-        Self { warning: false, reason, action, note: note.into() }
+        Self::new(false, reason, action, note)
     }
 
     pub(crate) fn warning(reason: &'static str, action: &'static str, note: impl Into<String>) -> Self {
-        Self { warning: true, reason, action, note: note.into() }
+        Self::new(true, reason, action, note)
+    }
+
+    pub(crate) fn new(
+        warning: bool,
+        reason: &'static str,
+        action: &'static str,
+        note: impl Into<String>,
+    ) -> Self {
+        debug_assert!(is_event(Writer::Agent, warning, reason), "{reason} is not documented");
+        Self { warning, reason, action, note: note.into() }
     }
 }
 

@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::Parser;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use lineshaft_api_client::sentence;
+use lineshaft_api_client::{LIBRARY_LOGS, sentence};
 use lineshaft_operator::{Options, Scope, router};
 use prometheus::Registry;
 use prometheus::process_collector::ProcessCollector;
@@ -48,7 +48,10 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    tracing_subscriber::fmt().with_env_filter(&arguments.log).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(format!("{LIBRARY_LOGS},{}", arguments.log))
+        .with_writer(std::io::stderr)
+        .init();
     let config = match &arguments.kubeconfig {
         Some(path) => {
             let kubeconfig =

@@ -76,3 +76,32 @@ impl Metrics {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_page_has_all() {
+        let registry = Registry::new();
+        let Metrics {
+            reconcile_duration,
+            reconciliations,
+            reconcile_errors,
+            status_patches,
+            watch_events,
+            crd_missing,
+            leader: _,
+            compile_duration,
+        } = Metrics::register(&registry).unwrap();
+        // Labels make a series.
+        reconcile_duration.with_label_values(&["a"]);
+        reconciliations.with_label_values(&["a", "b"]);
+        reconcile_errors.with_label_values(&["a", "b"]);
+        status_patches.with_label_values(&["a"]);
+        watch_events.with_label_values(&["a"]);
+        crd_missing.with_label_values(&["a"]);
+        compile_duration.with_label_values(&["a"]);
+        lineshaft_test_fixture::metrics_page("operator", &registry);
+    }
+}

@@ -8,6 +8,7 @@ use kube::core::ObjectMeta;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Resource, ResourceExt};
 use lineshaft_api_client::{Reachability, bounded, sentence};
+use lineshaft_crds::story::{Writer, is_event};
 
 /// Name under which events are reported.
 const CONTROLLER: &str = "lineshaft-operator";
@@ -28,10 +29,12 @@ pub(crate) struct Chapter {
 
 impl Chapter {
     pub(crate) fn normal(reason: &'static str, action: &'static str, note: impl Into<String>) -> Self {
+        debug_assert!(is_event(Writer::Operator, false, reason), "{reason} is not documented");
         Self { kind: EventType::Normal, reason, action, note: note.into() }
     }
 
     pub(crate) fn warning(reason: &'static str, action: &'static str, note: impl Into<String>) -> Self {
+        debug_assert!(is_event(Writer::Operator, true, reason), "{reason} is not documented");
         Self { kind: EventType::Warning, reason, action, note: note.into() }
     }
 }

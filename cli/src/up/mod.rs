@@ -25,6 +25,7 @@ mod signals;
 use std::io;
 use std::process::ExitCode;
 
+use lineshaft_api_client::LIBRARY_LOGS;
 use tracing_subscriber::EnvFilter;
 
 use crate::check::{self, Checked};
@@ -40,9 +41,6 @@ use signals::StopSignals;
 
 /// Threads for API, operator, agent and console: they wait for each other most of the time.
 const WORKER_THREADS: usize = 2;
-
-/// What the client library says of an API server that is away, ours says once and in our terms.
-const LIBRARY_LOGS: &str = "kube_client=off";
 
 /// Why `up` did not start, or did not end as it should.
 #[derive(Debug, thiserror::Error)]

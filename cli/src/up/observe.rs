@@ -1,5 +1,6 @@
 //! Watches our objects and their events, and shows them: a table on a terminal, lines elsewhere.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use futures::stream::{BoxStream, StreamExt, select_all};
@@ -22,6 +23,7 @@ enum Seen {
     Object(ObjectName, Row),
     Gone(ObjectName),
     Event(Box<Event>),
+    EventGone(Option<String>),
 }
 
 /// Shows until stopped. `footer` stands below the table, `begun` says since when everything is awaited.
@@ -35,6 +37,7 @@ pub(crate) async fn observe(
     let started = Timestamp::now();
     let mut awaited = true;
     let mut overview = Overview::default();
+    let mut told = HashSet::new();
     let mut streams: Vec<BoxStream<'static, Seen>> =
         resource::own().into_iter().map(|(resource, _)| objects(&client, resource)).collect();
     streams.push(events(&client));
@@ -48,7 +51,15 @@ pub(crate) async fn observe(
         let line = match next {
             Seen::Object(name, row) => overview.put(name, row),
             Seen::Gone(name) => overview.remove(&name),
+            // A watch that begins again, as after an outage, brings what was said before.
+            Seen::Event(event) if !told.insert((event.metadata.uid.clone(), event.resource_version())) => {
+                None
+            }
             Seen::Event(event) => put_event(&mut overview, &event, started),
+            Seen::EventGone(uid) => {
+                told.retain(|(told, _)| *told != uid);
+                None
+            }
         };
         if awaited && overview.is_ready() {
             awaited = false;
@@ -97,6 +108,7 @@ fn events(client: &Client) -> BoxStream<'static, Seen> {
                 Ok(watcher::Event::Apply(event) | watcher::Event::InitApply(event)) => {
                     Some(Seen::Event(Box::new(event)))
                 }
+                Ok(watcher::Event::Delete(event)) => Some(Seen::EventGone(event.metadata.uid)),
                 Ok(_) => None,
                 Err(error) => {
                     tracing::debug!(error = sentence(&error), "watch of events");

@@ -95,7 +95,7 @@ pub struct PlcRuntimeStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub forces: Option<i32>,
-    /// The last fault since the program was loaded.
+    /// The newest fault since the keeper started; it stays there while a later program runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_fault: Option<LastFault>,
     /// Conditions; Ready sums them up.

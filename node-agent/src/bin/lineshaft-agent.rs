@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::Parser;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use lineshaft_api_client::LIBRARY_LOGS;
 use lineshaft_node_agent::{Options, default_exe, host_name, router, run};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -37,7 +38,8 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let filter = EnvFilter::try_new(&arguments.log).with_context(|| format!("--log {}", arguments.log))?;
+    let filter = EnvFilter::try_new(format!("{LIBRARY_LOGS},{}", arguments.log))
+        .with_context(|| format!("--log {}", arguments.log))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 
     let config = config(arguments.kubeconfig.as_deref()).await?;

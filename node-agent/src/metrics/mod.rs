@@ -175,3 +175,22 @@ fn registered<C: Collector + Clone + 'static>(
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_page_has_all() {
+        let registry = Registry::new();
+        let metrics = Metrics::register(&registry).unwrap();
+        // Labels make a series.
+        metrics.reconciled("a", Duration::ZERO, "b");
+        metrics.reconcile_failed("a", "b");
+        metrics.watch_event("a", "b");
+        metrics.status_patch("a", "b");
+        metrics.lease_renewal("a");
+        metrics.keeper_connected("a");
+        lineshaft_test_fixture::metrics_page("agent", &registry);
+    }
+}

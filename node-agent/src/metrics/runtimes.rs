@@ -270,4 +270,14 @@ mod tests {
         let line = r#"lineshaft_plc_faults_total{namespace="plant",name="filler",code="IndexOutOfBounds"} 5"#;
         assert!(text(&registry).contains(line), "{}", text(&registry));
     }
+
+    #[test]
+    fn metrics_page_has_all() {
+        let registry = Registry::new();
+        let runtimes = Arc::new(Runtimes::default());
+        registry.register(Box::new(Collected::new(Arc::clone(&runtimes)).unwrap())).unwrap();
+        let seen = Status { last_fault: Some(sample::fault()), ..sample::running() };
+        runtimes.update("plant", "filler", "a", Arc::new(seen));
+        lineshaft_test_fixture::metrics_page("programs", &registry);
+    }
 }

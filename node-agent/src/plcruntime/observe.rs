@@ -10,7 +10,7 @@ use lineshaft_crds::plc_runtime::{
     Change, ChangeState, Diagnostic, DriverState, DriverStatus, Engine, EngineKind, LastFault,
     PlcRuntimeStatus, ProgramStatus, SchedulingPolicy, Severity, TaskStatus, conditions,
 };
-use lineshaft_crds::{Condition, ConditionStatus};
+use lineshaft_crds::{Condition, ConditionStatus, story};
 use lineshaft_plc_compiler as compiler;
 use lineshaft_plc_runtime::fault::FaultRecord;
 use lineshaft_plc_runtime::protocol::{self as keeper, RealtimeMode, RunMode, State, Status};
@@ -74,6 +74,7 @@ pub(crate) fn status(view: &View<'_>) -> PlcRuntimeStatus {
 
 fn all_conditions(view: &View<'_>) -> Vec<Condition> {
     let condition = |type_, (status, reason, message): Finding| {
+        debug_assert!(story::is_condition("PlcRuntime", type_, reason), "{type_}/{reason} is not documented");
         let generation = match (type_, view.refused) {
             (conditions::PROGRAM_LOADED, Some(refused)) => Some(refused.version.generation),
             _ => view.generation,
@@ -125,7 +126,20 @@ fn running(view: &View<'_>) -> Finding {
         State::SafeHalted => (ConditionStatus::False, "SafeHalted"),
         State::Restarting => (ConditionStatus::False, "Restarting"),
     };
-    (holds, reason, status.reason.clone())
+    let message = if status.reason.is_empty() {
+        match status.state {
+            State::Running => "the program scans",
+            State::Stopped => "the program stands still as asked",
+            State::Paused => "the program stands still and holds its values",
+            State::Starting => "the program is being started",
+            State::Halted => "the program stopped with a fault; see status.lastFault",
+            State::SafeHalted => "the program stands still until it is acknowledged",
+            State::Restarting => "the program will start again",
+        }
+    } else {
+        &status.reason
+    };
+    (holds, reason, message.to_owned())
 }
 
 fn io_healthy(view: &View<'_>) -> Finding {
@@ -149,15 +163,18 @@ fn io_healthy(view: &View<'_>) -> Finding {
         .map(|driver| driver.name.as_str())
         .collect();
     if !connecting.is_empty() {
-        return (ConditionStatus::False, "Connecting", connecting.join(", "));
+        return (ConditionStatus::False, "Connecting", format!("connecting: {}", connecting.join(", ")));
     }
-    let reason = if status.drivers.is_empty() { "NoDrivers" } else { "Operational" };
-    (ConditionStatus::True, reason, String::new())
+    let (reason, message) = match status.drivers.len() {
+        0 => ("NoDrivers", "the spec names no drivers"),
+        _ => ("Operational", "every driver exchanges data with its device"),
+    };
+    (ConditionStatus::True, reason, message.to_owned())
 }
 
 fn realtime_qualified(view: &View<'_>) -> Finding {
     if view.realtime == RealtimeMode::Off {
-        return (ConditionStatus::True, "NotRequested", String::new());
+        return (ConditionStatus::True, "NotRequested", "spec.realtime.mode is Off".to_owned());
     }
     let granted = match view.keeper {
         Ok(status) => &status.realtime,
@@ -167,7 +184,7 @@ fn realtime_qualified(view: &View<'_>) -> Finding {
         let message = format!("SCHED_FIFO {}, memory locked", granted.priority);
         (ConditionStatus::True, "Granted", message)
     } else if granted.policy.is_empty() {
-        (ConditionStatus::Unknown, "NotStarted", String::new())
+        (ConditionStatus::Unknown, "NotStarted", "the runner has not asked for it yet".to_owned())
     } else {
         (ConditionStatus::False, "Refused", granted.refused.clone())
     }
@@ -324,8 +341,11 @@ mod tests {
         let seen = sample::running();
         let status = status(&view(Ok(&seen)));
         assert_eq!(said(&status, conditions::PROGRAM_LOADED), "True/Loaded: version 0123456789ab");
-        assert_eq!(said(&status, conditions::RUNNING), "True/Scanning");
-        assert_eq!(said(&status, conditions::IO_HEALTHY), "True/Operational");
+        assert_eq!(said(&status, conditions::RUNNING), "True/Scanning: the program scans");
+        assert_eq!(
+            said(&status, conditions::IO_HEALTHY),
+            "True/Operational: every driver exchanges data with its device"
+        );
         assert_eq!(said(&status, conditions::REALTIME_QUALIFIED), "False/Refused: SCHED_FIFO 79: EPERM");
         assert_eq!(status.scan.as_deref(), Some("10ms"));
         assert_eq!(status.holder.as_deref(), Some("edge-1"));
@@ -361,7 +381,8 @@ mod tests {
         ] {
             let seen = Status { state, ..sample::running() };
             let status = status(&View { run, ..view(Ok(&seen)) });
-            assert_eq!(said(&status, conditions::RUNNING), expected);
+            let said = said(&status, conditions::RUNNING);
+            assert!(said.starts_with(&format!("{expected}: ")), "{said}");
         }
     }
 
@@ -381,7 +402,7 @@ mod tests {
             "False/MigrationRefused: values cannot be carried over"
         );
         assert_eq!(loaded.observed_generation, Some(3));
-        assert_eq!(said(&status, conditions::RUNNING), "True/Scanning");
+        assert_eq!(said(&status, conditions::RUNNING), "True/Scanning: the program scans");
         assert_eq!(status.program.unwrap().version, "0123456789ab", "what really runs");
         assert_eq!(status.change.unwrap().state, ChangeState::Refused);
     }

@@ -142,7 +142,7 @@ fn state(before: Option<&Status>, now: &Status, told: &mut Vec<Happening>) {
         State::Restarting => (true, "Restarting", because("the program will start again")),
         State::Running | State::Starting => return,
     };
-    told.push(Happening { warning, reason, action: "Scanning", note });
+    told.push(Happening::new(warning, reason, "Scanning", note));
 }
 
 #[cfg(test)]

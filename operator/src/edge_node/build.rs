@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 use lineshaft_crds::edge_node::conditions::READY;
+use lineshaft_crds::story as documented;
 use lineshaft_crds::{Condition, ConditionStatus, EdgeNode, condition};
 use serde::Serialize;
 
@@ -53,6 +54,7 @@ pub(super) fn ready(node: &EdgeNode, liveness: Liveness, timeout: Duration, now:
             (ConditionStatus::Unknown, "NoLease", "the agent has not made its Lease yet".to_owned())
         }
     };
+    debug_assert!(documented::is_condition("EdgeNode", READY, reason), "{reason} is not documented");
     let old = node.status.as_ref().map_or(&[][..], |status| &status.conditions);
     let condition =
         Condition::new(READY, status, reason, message, node.metadata.generation, now).keeping_time_of(old);

@@ -8,6 +8,7 @@ use lineshaft_crds::plc_runtime::conditions::{
 use lineshaft_crds::plc_runtime::{AcceptedProgram, Unresolved, sources_hash};
 use lineshaft_crds::{
     Condition, ConditionStatus, EdgeNode, PlcRuntime, PlcRuntimeStatus, condition, edge_node, short_version,
+    story,
 };
 
 use super::binding::{self, Decision};
@@ -113,6 +114,11 @@ impl Judged {
         reason: &str,
         message: impl Into<String>,
     ) -> Self {
+        // Ready takes those of agents, which may be newer than this operator.
+        debug_assert!(
+            type_ == READY || story::is_condition("PlcRuntime", type_, reason),
+            "{type_}/{reason} is not documented"
+        );
         let message = bounded(&message.into(), LONGEST_MESSAGE_BYTES);
         Self { type_, status: status.into(), reason: reason.to_owned(), message }
     }
@@ -120,9 +126,9 @@ impl Judged {
 
 fn resolved_refs<T>(sources: &Result<T, Vec<Unresolved>>) -> Judged {
     match sources {
-        Ok(_) => Judged::new(RESOLVED_REFS, true, "ResolvedRefs", ""),
+        Ok(_) => Judged::new(RESOLVED_REFS, true, "ResolvedRefs", "every source was found"),
         Err(missing) => {
-            let reason = missing.first().map_or("NotFound", Unresolved::reason);
+            let reason = missing.first().map_or("NoSources", Unresolved::reason);
             let message: Vec<_> = missing.iter().map(ToString::to_string).collect();
             Judged::new(RESOLVED_REFS, false, reason, message.join("; "))
         }
@@ -198,7 +204,8 @@ fn ready(
         return no("WaitingForAgent", format!("{node} does not run the accepted program yet"));
     }
     let running = condition::find(&old.conditions, RUNNING);
-    Judged::new(READY, true, running.map_or("Running", |running| &running.reason), "")
+    let (reason, message) = running.map_or(("Scanning", ""), |found| (&found.reason, &found.message));
+    Judged::new(READY, true, reason, message)
 }
 
 fn lost(name: &str, nodes: &[EdgeNode]) -> Option<String> {
@@ -269,7 +276,7 @@ fn refusal_reason(reason: &str) -> &'static str {
         "KeyNotFound",
         "NoSources",
     ];
-    REASONS.into_iter().find(|known| *known == reason).unwrap_or("Refused")
+    REASONS.into_iter().find(|known| *known == reason).unwrap_or("InvalidSpec")
 }
 
 #[cfg(test)]
