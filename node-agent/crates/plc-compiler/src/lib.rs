@@ -35,6 +35,7 @@ mod suggest;
 mod types;
 
 pub use diagnostic::{Diagnostic, Severity};
+pub use lower::MAX_CALL_DEPTH;
 pub use program::{
     Binding, Dialect, ImageBytes, Instance, InstanceOverride, Options, Program, SourceUnit, Task,
     TaskOverride, Trigger,

@@ -10,7 +10,7 @@ mod text;
 use crate::assemble::Assembly;
 use crate::ast::PouKind;
 use crate::config::Plan;
-use crate::ir::{FuncId, Module, Site, SiteId};
+use crate::ir::{FuncId, Module, Op, Site, SiteId};
 use crate::memory::Memory;
 use crate::span::{LineIndex, Span};
 use crate::{SourceUnit, standard};
@@ -19,11 +19,21 @@ use std::collections::HashMap;
 /// Frames on one call path together.
 pub(crate) const MAX_FRAMES: u64 = 1 << 20;
 
+/// Calls on one path, the program's own not counted.
+pub const MAX_CALL_DEPTH: usize = 256;
+
 /// Source places for faults.
 pub(crate) struct Sites<'s> {
     pub(crate) units: &'s [SourceUnit],
     pub(crate) lines: &'s [LineIndex],
     pub(crate) standard_lines: LineIndex,
+}
+
+/// What a path of calls needs.
+#[derive(Clone, Copy, Debug, Default)]
+struct Path {
+    bytes: u64,
+    calls: usize,
 }
 
 /// Lowers every function that an instance can reach.
@@ -73,6 +83,7 @@ pub(crate) fn lower(
         let id = lowerer.functions[&pou];
         lowerer.module.functions[id.index()] = function;
     }
+    lowerer.check_paths(plan, &entries)?;
     let Lowerer { module, assembly, .. } = lowerer;
     assembly.layout.bytes = assembly.layout.bytes.next_multiple_of(64);
     assembly.initial.resize(assembly.layout.bytes as usize, 0);
@@ -111,6 +122,43 @@ impl Lowerer<'_, '_, '_> {
             return Ok(());
         }
         Err((pou.name.span, format!("the local variables of `{}` take {bytes} bytes", pou.name.text)))
+    }
+
+    /// What runs at one time shares the arena and the stack of callers: temporaries count as well as locals.
+    fn check_paths(&self, plan: &Plan, entries: &[FuncId]) -> Result<(), (Span, String)> {
+        let mut paths = vec![None; self.module.functions.len()];
+        for (instance, entry) in plan.instances.iter().zip(entries) {
+            let path = self.path(*entry, &mut paths);
+            let name = &self.memory.model.pou(instance.pou).name;
+            let message = if path.bytes > MAX_FRAMES {
+                format!("`{}` and what it calls take {} bytes of local variables", name.text, path.bytes)
+            } else if path.calls > MAX_CALL_DEPTH {
+                format!("calls from `{}` nest {} deep, more than {MAX_CALL_DEPTH}", name.text, path.calls)
+            } else {
+                continue;
+            };
+            return Err((name.span, message));
+        }
+        Ok(())
+    }
+
+    /// The longest path of calls that begins at a function; recursion was refused before.
+    fn path(&self, id: FuncId, paths: &mut [Option<Path>]) -> Path {
+        if let Some(path) = paths[id.index()] {
+            return path;
+        }
+        let function = &self.module.functions[id.index()];
+        let mut below = Path::default();
+        for inst in function.blocks.iter().flat_map(|block| &block.insts) {
+            if let Op::Call { func, .. } = inst.op {
+                let path = self.path(func, paths);
+                below = Path { bytes: below.bytes.max(path.bytes), calls: below.calls.max(path.calls + 1) };
+            }
+        }
+        let own = u64::from(function.frame_bytes.next_multiple_of(8));
+        let path = Path { bytes: below.bytes + own, ..below };
+        paths[id.index()] = Some(path);
+        path
     }
 
     fn site(&mut self, span: Span) -> SiteId {

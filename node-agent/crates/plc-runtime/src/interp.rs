@@ -5,6 +5,7 @@
 
 mod code;
 mod decode;
+mod depth;
 mod exec;
 mod memory;
 mod slots;
@@ -17,15 +18,13 @@ use code::Code;
 use exec::{Run, Stack, Trap};
 use lineshaft_plc_compiler::ir::SiteId;
 use lineshaft_plc_compiler::layout::{Layout, TypeDesc, TypeId};
-use lineshaft_plc_compiler::{Instance, Program};
+use lineshaft_plc_compiler::{Instance, MAX_CALL_DEPTH, Program};
 use memory::AlignedBytes;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 /// Bytes of the frame arena: locals, temporaries and strings of all functions that run at one time.
 pub const ARENA_BYTES: usize = 1024 * 1024;
-/// Registers of all functions that run at one time, beside those of the largest one.
-const SLOTS_SPARE: usize = 64 * 1024;
 /// Longest string in bytes, twice (a concatenation before it is cut).
 const SCRATCH_BYTES: usize = 4 * 65_536;
 
@@ -49,12 +48,12 @@ impl Machine {
             return Err(Error::TooLarge(bytes));
         }
         let code = decode::decode(&program.module);
-        let largest = code.functions.iter().map(|f| f.slots as usize).max().unwrap_or(0);
+        let slots = depth::slots(&code);
         let mut machine = Self {
             memory: AlignedBytes::new(bytes as usize + ARENA_BYTES),
             stack: Stack {
-                slots: vec![0; largest + SLOTS_SPARE],
-                callers: Vec::with_capacity(exec::CALL_DEPTH_MAX + 1),
+                slots: vec![0; slots],
+                callers: Vec::with_capacity(MAX_CALL_DEPTH + 1),
                 scratch: vec![0; SCRATCH_BYTES],
             },
             program,

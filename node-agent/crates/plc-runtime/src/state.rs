@@ -9,7 +9,7 @@ mod literal;
 mod show;
 
 pub use literal::write_literal;
-pub use show::read_json;
+pub use show::{Members, Shown, read_json, read_ordered};
 
 use lineshaft_plc_compiler::layout::{Elementary, Layout};
 

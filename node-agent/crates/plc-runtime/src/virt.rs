@@ -6,11 +6,11 @@
 use crate::Error;
 use crate::fault::FaultRecord;
 use crate::interp::Machine;
-use crate::state::{read_json, write_literal};
+use crate::state::{Members, Shown, read_json, read_ordered, write_literal};
 use crate::task::{self, Edge, Grid};
 use lineshaft_plc_compiler::{Options, Program, Trigger};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
@@ -47,8 +47,8 @@ pub enum Record {
         scan: u64,
         /// Virtual time of this scan.
         time_us: u64,
-        /// By path as it was asked for, or by instance.
-        values: Map<String, Value>,
+        /// By path, in the order in which they were asked for or declared.
+        values: Members,
     },
     /// `{"fault":{"code":"IndexOutOfBounds","at":"main.st:4:9",…}}`: the last record of a run.
     Fault {
@@ -74,20 +74,21 @@ impl VirtualRun {
         for (path, literal) in &self.sets {
             simulation.set(path, literal)?;
         }
+        let mut traces: Vec<&str> = Vec::new();
         for path in &self.traces {
-            simulation.get(path)?;
+            // An object has each key once.
+            if !traces.contains(&path.as_str()) {
+                traces.push(path);
+            }
         }
+        traced(&traces, &simulation)?;
         for scan in 1..=self.scans {
             if let Err(fault) = simulation.step() {
                 emit(Record::Fault { fault: *fault });
                 return Ok(Ended::Faulted);
             }
             let values = match (self.traces.is_empty(), scan == self.scans) {
-                (false, _) => self
-                    .traces
-                    .iter()
-                    .map(|path| Ok((path.clone(), simulation.get(path)?)))
-                    .collect::<Result<_, Error>>()?,
+                (false, _) => traced(&traces, &simulation)?,
                 (true, true) => self.all_values(&simulation),
                 (true, false) => continue,
             };
@@ -97,17 +98,22 @@ impl VirtualRun {
     }
 
     /// Each variable of each program instance, by its path.
-    fn all_values(&self, simulation: &Simulation) -> Map<String, Value> {
-        let mut values = Map::new();
+    fn all_values(&self, simulation: &Simulation) -> Members {
+        let mut values = Vec::new();
         for instance in &self.program.instances {
             // An instance without variables has no path of its own.
-            let Ok(Value::Object(members)) = simulation.get(&instance.name) else { continue };
-            values.extend(
-                members.into_iter().map(|(name, value)| (format!("{}.{name}", instance.name), value)),
-            );
+            let Ok(Shown::Members(members)) = simulation.get_ordered(&instance.name) else { continue };
+            let named =
+                members.0.into_iter().map(|(name, value)| (format!("{}.{name}", instance.name), value));
+            values.extend(named);
         }
-        values
+        Members(values)
     }
+}
+
+fn traced(paths: &[&str], simulation: &Simulation) -> Result<Members, Error> {
+    let values = paths.iter().map(|path| Ok(((*path).to_owned(), simulation.get_ordered(path)?)));
+    values.collect::<Result<_, Error>>().map(Members)
 }
 
 /// A program that is stepped by hand.
@@ -160,6 +166,11 @@ impl Simulation {
     /// The value at a path.
     pub fn get(&self, path: &str) -> Result<Value, Error> {
         read_json(&self.machine.program().layout, self.machine.state(), path)
+    }
+
+    /// The value at a path, members in order of declaration.
+    pub fn get_ordered(&self, path: &str) -> Result<Shown, Error> {
+        read_ordered(&self.machine.program().layout, self.machine.state(), path)
     }
 
     /// Writes an IEC literal.

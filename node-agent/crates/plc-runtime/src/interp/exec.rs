@@ -6,11 +6,9 @@
 use super::code::{Arith, Code, Op, holds};
 use super::memory::{read, write};
 use crate::stdlib;
+use lineshaft_plc_compiler::MAX_CALL_DEPTH;
 use lineshaft_plc_compiler::ir::{FaultCode, FloatOp};
 use std::sync::atomic::{AtomicU32, Ordering};
-
-/// Deepest nesting of calls; interface dispatch is limited to 32 by the language, static calls by their graph.
-pub(crate) const CALL_DEPTH_MAX: usize = 256;
 
 /// A caller that waits for its callee.
 #[derive(Clone, Copy, Debug)]
@@ -386,7 +384,7 @@ impl Run<'_> {
                             let depth = self.stack.callers.len();
                             if next + callee.slots as usize > slots.len()
                                 || next_frame + callee.frame_bytes as usize > memory.len()
-                                || depth >= CALL_DEPTH_MAX
+                                || depth >= MAX_CALL_DEPTH
                             {
                                 stop!(DEEP);
                             }

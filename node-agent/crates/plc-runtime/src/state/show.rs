@@ -1,15 +1,53 @@
-//! A value of the state block as JSON.
+//! A value of the state block as JSON, members in order of declaration.
 
 use super::{Family, family, inside, integer, raw};
 use crate::Error;
 use lineshaft_plc_compiler::layout::{Elementary, Layout, TypeDesc, TypeId};
-use serde_json::{Map, Number, Value};
+use serde::{Serialize, Serializer};
+use serde_json::{Number, Value};
 
 /// Elements of an array, and members in all, that one answer shows; more would be a message of its own kind.
 const VALUES_MAX: usize = 1 << 20;
 
-/// The value at a path.
+/// A value, ready to be shown. A [`Value`] would sort the members by name.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Shown {
+    /// Neither array nor structure.
+    Scalar(Value),
+    /// One dimension of an array.
+    List(Vec<Shown>),
+    /// A structure or instance.
+    Members(Members),
+}
+
+/// Names and values, serialized as an object in this order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Members(pub Vec<(String, Shown)>);
+
+impl Serialize for Members {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+impl From<Shown> for Value {
+    fn from(shown: Shown) -> Self {
+        match shown {
+            Shown::Scalar(value) => value,
+            Shown::List(list) => list.into_iter().map(Self::from).collect(),
+            Shown::Members(Members(list)) => list.into_iter().collect(),
+        }
+    }
+}
+
+/// The value at a path; objects are sorted by name.
 pub fn read_json(layout: &Layout, state: &[u8], path: &str) -> Result<Value, Error> {
+    read_ordered(layout, state, path).map(Value::from)
+}
+
+/// The value at a path.
+pub fn read_ordered(layout: &Layout, state: &[u8], path: &str) -> Result<Shown, Error> {
     let unknown = || Error::UnknownVariable(path.to_owned());
     let mut left = VALUES_MAX;
     // A whole instance is shown by its leaves: those of them that are located lie elsewhere.
@@ -19,79 +57,81 @@ pub fn read_json(layout: &Layout, state: &[u8], path: &str) -> Result<Value, Err
     let place = layout.find(path).ok_or_else(unknown)?;
     if let Some(bit) = place.bit {
         let byte = state.get(place.offset as usize).ok_or_else(unknown)?;
-        return Ok(Value::Bool(byte >> (bit & 7) & 1 == 1));
+        return Ok(Shown::Scalar(Value::Bool(byte >> (bit & 7) & 1 == 1)));
     }
     value(layout, state, place.offset, place.ty, &mut left).ok_or_else(unknown)
 }
 
 /// The leaves below a path as an object; `None` if there are none.
-fn instance(layout: &Layout, state: &[u8], path: &str, left: &mut usize) -> Option<Value> {
-    let mut object = Map::new();
+fn instance(layout: &Layout, state: &[u8], path: &str, left: &mut usize) -> Option<Shown> {
+    let mut members = Members::default();
     for leaf in layout.leaves.iter().filter(|leaf| !leaf.flags.hidden) {
         let Some(rest) = inside(&leaf.path, path) else { continue };
         let shown = match leaf.bit {
-            Some(bit) => Value::Bool(state.get(leaf.offset as usize)? >> (bit & 7) & 1 == 1),
+            Some(bit) => Shown::Scalar(Value::Bool(state.get(leaf.offset as usize)? >> (bit & 7) & 1 == 1)),
             None => value(layout, state, leaf.offset, leaf.ty, left)?,
         };
-        insert(&mut object, rest, shown);
+        insert(&mut members, rest, shown);
     }
-    (!object.is_empty()).then_some(Value::Object(object))
+    (!members.0.is_empty()).then_some(Shown::Members(members))
 }
 
-fn insert(object: &mut Map<String, Value>, path: &str, value: Value) {
-    match path.split_once('.') {
-        None => {
-            object.insert(path.to_owned(), value);
-        }
-        Some((head, rest)) => {
-            let inner = object.entry(head).or_insert_with(|| Value::Object(Map::new()));
-            if let Value::Object(inner) = inner {
-                insert(inner, rest, value);
-            }
-        }
+fn insert(members: &mut Members, path: &str, value: Shown) {
+    let Some((head, rest)) = path.split_once('.') else {
+        members.0.push((path.to_owned(), value));
+        return;
+    };
+    // The leaves of one instance follow each other, so the search ends at once.
+    let place = members.0.iter().rposition(|(name, _)| name == head).unwrap_or_else(|| {
+        members.0.push((head.to_owned(), Shown::Members(Members::default())));
+        members.0.len() - 1
+    });
+    if let Shown::Members(inner) = &mut members.0[place].1 {
+        insert(inner, rest, value);
     }
 }
 
-fn value(layout: &Layout, state: &[u8], offset: u32, ty: TypeId, left: &mut usize) -> Option<Value> {
+fn value(layout: &Layout, state: &[u8], offset: u32, ty: TypeId, left: &mut usize) -> Option<Shown> {
     *left = left.checked_sub(1)?;
-    match layout.types.get(ty.0 as usize)? {
-        TypeDesc::Elementary(e) => elementary(state, offset, *e),
-        TypeDesc::Subrange { base, .. } => elementary(state, offset, *base),
+    let scalar = match layout.types.get(ty.0 as usize)? {
+        TypeDesc::Elementary(e) => elementary(state, offset, *e)?,
+        TypeDesc::Subrange { base, .. } => elementary(state, offset, *base)?,
         TypeDesc::Enum { base, values, .. } => {
             let number = integer(state, offset, *base)?;
             let name = values.iter().find(|(_, v)| *v == number).map(|(name, _)| name.clone());
-            Some(name.map_or_else(|| Value::from(number), Value::String))
+            name.map_or_else(|| Value::from(number), Value::String)
         }
         TypeDesc::String { .. } => {
             let bytes = units(state, offset, 1)?;
-            Some(Value::String(match std::str::from_utf8(bytes) {
+            Value::String(match std::str::from_utf8(bytes) {
                 Ok(text) => text.to_owned(),
                 // At the outside edges a STRING is UTF-8 if that is valid, else Latin-1.
                 Err(_) => bytes.iter().map(|&b| char::from(b)).collect(),
-            }))
+            })
         }
         TypeDesc::Wstring { .. } => {
             let bytes = units(state, offset, 2)?;
             let units: Vec<u16> = bytes.chunks_exact(2).map(|u| u16::from_le_bytes([u[0], u[1]])).collect();
-            Some(Value::String(String::from_utf16_lossy(&units)))
+            Value::String(String::from_utf16_lossy(&units))
         }
         TypeDesc::Array { element, dimensions } => {
-            array(layout, state, offset, *element, dimensions, left).map(|(value, _)| value)
+            return array(layout, state, offset, *element, dimensions, left).map(|(value, _)| value);
         }
         TypeDesc::Struct { members, .. } => {
             let shown = members.iter().map(|member| {
                 let shown = value(layout, state, offset + member.offset, member.ty, left)?;
                 Some((member.name.clone(), shown))
             });
-            shown.collect::<Option<Map<_, _>>>().map(Value::Object)
+            return shown.collect::<Option<_>>().map(|list| Shown::Members(Members(list)));
         }
         TypeDesc::Reference { .. } => {
             // Where a reference points is an offset that means nothing outside: its target's path does.
             let target = raw(state, offset, Elementary::Udint)? as u32;
             let leaf = layout.leaves.iter().find(|leaf| leaf.offset == target && target != 0);
-            Some(leaf.map_or(Value::Null, |leaf| Value::String(leaf.path.clone())))
+            leaf.map_or(Value::Null, |leaf| Value::String(leaf.path.clone()))
         }
-    }
+    };
+    Some(Shown::Scalar(scalar))
 }
 
 /// One dimension, and how far the next value lies.
@@ -102,7 +142,7 @@ fn array(
     element: TypeId,
     dimensions: &[(i64, i64)],
     left: &mut usize,
-) -> Option<(Value, u32)> {
+) -> Option<(Shown, u32)> {
     let Some(((low, high), inner)) = dimensions.split_first() else {
         return Some((value(layout, state, offset, element, left)?, layout.size_of(element)));
     };
@@ -113,7 +153,7 @@ fn array(
         list.push(shown);
         bytes += length;
     }
-    Some((Value::Array(list), bytes))
+    Some((Shown::List(list), bytes))
 }
 
 fn units(state: &[u8], offset: u32, width: usize) -> Option<&[u8]> {
