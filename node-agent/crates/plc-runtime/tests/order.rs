@@ -13,7 +13,7 @@ PROGRAM Alpha VAR c : INT; END_VAR c := 1; END_PROGRAM
 
 fn line(traces: &[&str]) -> String {
     let unit = SourceUnit { name: "order.st".to_owned(), text: SOURCE.to_owned() };
-    let program = compile(&[unit], &virt::options(10_000_000)).unwrap();
+    let program = compile(&[unit], &virt::options(10_000_000)).expect("the program compiles");
     let run = VirtualRun {
         program: Arc::new(program),
         interval_ns: 10_000_000,
@@ -23,7 +23,8 @@ fn line(traces: &[&str]) -> String {
         budget: None,
     };
     let mut lines = Vec::new();
-    run.run(|record| lines.push(serde_json::to_string(&record).unwrap())).unwrap();
+    run.run(|record| lines.push(serde_json::to_string(&record).expect("serializes")))
+        .expect("the paths exist");
     lines.join("\n")
 }
 
