@@ -1,30 +1,42 @@
-//! Which globals a POU writes, itself or through what it calls.
+//! Which globals and outputs a POU writes, itself or through what it calls.
 
+use crate::ast::{Address, AddressAt, Area};
 use crate::config::Plan;
 use crate::diagnostic::Code;
-use crate::hir::{Call, Expr, ExprKind, Place, Root, Stmt, StmtKind};
+use crate::hir::{Call, Expr, ExprKind, Place, Root, Step, Stmt, StmtKind};
 use crate::model::{Model, VarKind};
-use std::collections::BTreeSet;
+use crate::span::Span;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 
-/// Warns of variables that two tasks write: the last writer wins.
+/// What is written.
+#[derive(Clone, Debug, Default)]
+struct Written {
+    globals: BTreeSet<usize>,
+    /// Bits of `%Q` by number: how many follow, and a place that writes them.
+    outputs: BTreeMap<(u32, u32), Span>,
+}
+
+impl Written {
+    fn extend(&mut self, other: &Self) {
+        self.globals.extend(&other.globals);
+        for (bits, span) in &other.outputs {
+            self.outputs.entry(*bits).or_insert(*span);
+        }
+    }
+}
+
+/// Warns of variables and outputs that two tasks write: the last writer wins.
 pub(crate) fn report_two_writers(model: &mut Model<'_>, plan: &Plan) {
     if plan.tasks.len() < 2 || model.sink.has_errors() {
         return;
     }
-    let own: Vec<BTreeSet<usize>> = (0..model.pous.len()).map(|pou| Writes::of(model, pou)).collect();
+    let own: Vec<Written> = (0..model.pous.len()).map(|pou| Writes::of(model, pou)).collect();
     let mut writer: Vec<Option<usize>> = vec![None; model.globals.len()];
+    let mut bit_writer: HashMap<u32, usize> = HashMap::new();
     for (task, entry) in plan.tasks.iter().enumerate() {
-        let mut written = BTreeSet::new();
-        let mut seen = BTreeSet::new();
-        for instance in &entry.instances {
-            let instance = &plan.instances[*instance];
-            reach(model, instance.pou, &own, &mut seen, &mut written);
-            written.extend(instance.outputs.iter().filter_map(|(_, place)| match place.root {
-                Root::Global(global) => Some(global),
-                _ => None,
-            }));
-        }
-        for global in written {
+        let written = written_by(model, plan, task, &own);
+        for global in written.globals {
             match writer[global] {
                 None => writer[global] = Some(task),
                 Some(first) if first != task => {
@@ -39,16 +51,42 @@ pub(crate) fn report_two_writers(model: &mut Model<'_>, plan: &Plan) {
                 Some(_) => {}
             }
         }
+        for ((bit, length), span) in written.outputs {
+            let mut bits: Range<u32> = bit..bit.saturating_add(length);
+            if let Some(first) = bits.find_map(|bit| bit_writer.get(&bit).filter(|first| **first != task)) {
+                let (first, second) = (&plan.tasks[*first].name, &entry.name);
+                let source = model.excerpt(span);
+                let message =
+                    format!("the output `{source}` is written by the tasks `{first}` and `{second}`");
+                model
+                    .sink
+                    .report(Code::TwoWriters, span, message)
+                    .help("let one task write it and tell that task through a variable");
+            }
+            bit_writer.extend((bit..bit.saturating_add(length)).map(|bit| (bit, task)));
+        }
     }
 }
 
-fn reach(
-    model: &Model<'_>,
-    pou: usize,
-    own: &[BTreeSet<usize>],
-    seen: &mut BTreeSet<usize>,
-    written: &mut BTreeSet<usize>,
-) {
+fn written_by(model: &Model<'_>, plan: &Plan, task: usize, own: &[Written]) -> Written {
+    let mut seen = BTreeSet::new();
+    let mut written = Written::default();
+    for instance in &plan.tasks[task].instances {
+        let instance = &plan.instances[*instance];
+        reach(model, instance.pou, own, &mut seen, &mut written);
+        let mut connections = Writes { model, pou: instance.pou, written: Written::default() };
+        for (_, place) in &instance.outputs {
+            connections.place(place);
+        }
+        for image in &instance.images {
+            connections.located(image.address, model.pou(instance.pou).name.span);
+        }
+        written.extend(&connections.written);
+    }
+    written
+}
+
+fn reach(model: &Model<'_>, pou: usize, own: &[Written], seen: &mut BTreeSet<usize>, written: &mut Written) {
     if !seen.insert(pou) {
         return;
     }
@@ -61,27 +99,67 @@ fn reach(
 struct Writes<'w, 'a> {
     model: &'w Model<'a>,
     pou: usize,
-    globals: BTreeSet<usize>,
+    written: Written,
 }
 
 impl Writes<'_, '_> {
-    fn of(model: &Model<'_>, pou: usize) -> BTreeSet<usize> {
-        let mut writes = Writes { model, pou, globals: BTreeSet::new() };
+    fn of(model: &Model<'_>, pou: usize) -> Written {
+        let mut writes = Writes { model, pou, written: Written::default() };
         writes.statements(&model.pou(pou).body);
-        writes.globals
+        writes.written
     }
 
     fn place(&mut self, place: &Place) {
         match place.root {
-            Root::Global(global) => {
-                self.globals.insert(global);
-            }
-            Root::Local(var) => {
-                if let VarKind::External(global) = self.model.pou(self.pou).vars[var].kind {
-                    self.globals.insert(global);
+            Root::Global(global) => self.global(global, place),
+            Root::Local(var) => match self.model.pou(self.pou).vars[var].kind {
+                VarKind::External(global) => self.global(global, place),
+                _ => {
+                    if let Some((address, _)) = self.model.pou(self.pou).vars[var].address {
+                        self.located_part(address, place);
+                    }
                 }
+            },
+            Root::Image { area, byte, bit } => {
+                let size = self.model.types.storage(place.ty).map_or(1, |e| e.size() * 8);
+                let bits = if bit.is_some() { 1 } else { size };
+                let at = AddressAt { byte, bit: bit.unwrap_or(0), bits };
+                let address = Address { area, at: Some(at) };
+                self.located_part(address, place);
             }
-            Root::Image { .. } => {}
+        }
+    }
+
+    fn global(&mut self, global: usize, place: &Place) {
+        match self.model.globals[global].address {
+            // What counts is the image: other names may lead to the same bits.
+            Some((address @ Address { area: Area::Output, .. }, _)) => self.located_part(address, place),
+            _ => {
+                self.written.globals.insert(global);
+            }
+        }
+    }
+
+    /// A variable at an address, or one part of it.
+    fn located_part(&mut self, address: Address, place: &Place) {
+        let mut address = address;
+        if let (Some(at), [Step::Part(bytes, bit)]) = (&mut address.at, place.steps.as_slice()) {
+            at.byte = at.byte.saturating_add(*bytes);
+            at.bit = bit.unwrap_or(0);
+            at.bits = match bit {
+                Some(_) => 1,
+                None => self.model.types.storage(place.ty).map_or(at.bits, |e| e.size() * 8),
+            };
+        }
+        self.located(address, place.span);
+    }
+
+    fn located(&mut self, address: Address, span: Span) {
+        if let Address { area: Area::Output, at: Some(at) } = address {
+            self.written
+                .outputs
+                .entry((at.byte.saturating_mul(8).saturating_add(u32::from(at.bit)), at.bits))
+                .or_insert(span);
         }
     }
 

@@ -86,6 +86,8 @@ pub(crate) enum Intrinsic {
     /// `(a, b)`: the smaller, any elementary type or string.
     Min,
     Max,
+    /// `(low, value, high)`, the lower limit wins.
+    Limit,
     /// `(a, b, c…)`, all of one type: whether each stands so to the next.
     Chain(Cond),
     /// `(LINT, LINT)`: the nearest quotient, ties to even.

@@ -309,7 +309,7 @@ impl Checker<'_, '_> {
 
     /// A constant too large for the operand beside it may have the wider integer type that the context asks
     /// for: the arithmetic is done in that type anyway.
-    fn settle_wide(&mut self, left: Expr, right: Expr, want: Option<TypeId>) -> (Expr, Expr) {
+    pub(super) fn settle_wide(&mut self, left: Expr, right: Expr, want: Option<TypeId>) -> (Expr, Expr) {
         let Some(e) = want.and_then(|want| self.elementary(want)).filter(|e| types::is_integer(*e)) else {
             return (left, right);
         };

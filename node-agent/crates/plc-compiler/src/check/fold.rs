@@ -140,6 +140,16 @@ fn binary(op: BinaryOp, a: &Value, b: &Value, e: Option<Elementary>) -> Option<V
     }
 }
 
+/// The smaller or the larger.
+fn extreme<'v>(min: bool, a: &'v Value, b: &'v Value) -> Option<&'v Value> {
+    let smaller = match (a, b) {
+        (Value::Int(a), Value::Int(b)) => a <= b,
+        (Value::Real(a), Value::Real(b)) if !a.is_nan() && !b.is_nan() => a <= b,
+        _ => return None,
+    };
+    Some(if smaller == min { a } else { b })
+}
+
 /// `a / b` to the nearest integer, ties to even.
 fn nearest_quotient(a: i128, b: i128) -> Option<i128> {
     let (quotient, rest) = (a.checked_div(b)?, a % b);
@@ -212,13 +222,11 @@ fn call(intrinsic: Intrinsic, args: &[Expr], e: Option<Elementary>, types: &Type
             Value::Text(_) => return None,
         }),
         Intrinsic::Min | Intrinsic::Max => {
-            let smaller = match (constant(&args[0])?, constant(&args[1])?) {
-                (Value::Int(a), Value::Int(b)) => a <= b,
-                (Value::Real(a), Value::Real(b)) if !a.is_nan() && !b.is_nan() => a <= b,
-                _ => return None,
-            };
-            let first = smaller == (intrinsic == Intrinsic::Min);
-            constant(&args[usize::from(!first)]).cloned()
+            extreme(intrinsic == Intrinsic::Min, constant(&args[0])?, constant(&args[1])?).cloned()
+        }
+        Intrinsic::Limit => {
+            let capped = extreme(true, constant(&args[1])?, constant(&args[2])?)?;
+            extreme(false, capped, constant(&args[0])?).cloned()
         }
         Intrinsic::Chain(cond) => {
             let values = args.iter().map(constant).collect::<Option<Vec<_>>>()?;

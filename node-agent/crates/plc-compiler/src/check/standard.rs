@@ -207,13 +207,10 @@ impl Checker<'_, '_> {
             "LIMIT" => {
                 let args = self.exact_count(name, arguments, &["MN", "IN", "MX"])?;
                 let args = self.typed_args(args, typed)?;
-                let mut args = self.unify_all(args, want)?;
+                let args = self.unify_all(args, want)?;
                 self.ordered(name, args.first()?)?;
-                let (high, value, low) = (args.pop()?, args.pop()?, args.pop()?);
-                let ty = value.ty;
-                // The lower limit wins when the limits cross.
-                let capped = self.make(ExprKind::Intrinsic(Intrinsic::Min, vec![value, high]), ty, span);
-                Some(self.make(ExprKind::Intrinsic(Intrinsic::Max, vec![capped, low]), ty, span))
+                let ty = args.get(1)?.ty;
+                Some(self.make(ExprKind::Intrinsic(Intrinsic::Limit, args), ty, span))
             }
             "SEL" => {
                 let mut args = self.exact_count(name, arguments, &["G", "IN0", "IN1"])?;
@@ -337,6 +334,7 @@ impl Checker<'_, '_> {
                 done.push(arg);
                 continue;
             }
+            let (last, arg) = self.settle_wide(last, arg, want);
             let (a, b, _) = self.unify(last, arg)?;
             done.push(a);
             done.push(b);

@@ -277,7 +277,15 @@ impl Builder<'_, '_, '_, '_> {
                 let negated = self.compute(ty, Op::Neg(value));
                 self.compute(ty, Op::Select { cond: negative, a: negated, b: value })
             }
-            Intrinsic::Min | Intrinsic::Max => self.extreme(intrinsic == Intrinsic::Min, args, ty),
+            Intrinsic::Min | Intrinsic::Max => {
+                let (a, b) = (self.expr(&args[0]), self.expr(&args[1]));
+                self.extreme(intrinsic == Intrinsic::Min, args[0].ty, a, b)
+            }
+            Intrinsic::Limit => {
+                let (low, value, high) = (self.expr(&args[0]), self.expr(&args[1]), self.expr(&args[2]));
+                let capped = self.extreme(true, id, value, high);
+                self.extreme(false, id, capped, low)
+            }
             Intrinsic::Chain(cond) => self.chain(cond, args),
             Intrinsic::NearestQuotient => {
                 let (a, b) = (self.expr(&args[0]), self.expr(&args[1]));
@@ -298,25 +306,14 @@ impl Builder<'_, '_, '_, '_> {
         self.compute(ty, Op::Helper { helper: Helper::Math(f), args: vec![value] })
     }
 
-    fn extreme(&mut self, min: bool, args: &[Expr], ty: Ty) -> Value {
+    fn extreme(&mut self, min: bool, id: TypeId, a: Value, b: Value) -> Value {
+        let ty = self.ty(a);
         if matches!(ty, Ty::F32 | Ty::F64) {
-            let (a, b) = (self.expr(&args[0]), self.expr(&args[1]));
             let op = if min { FloatOp::Min } else { FloatOp::Max };
             return self.compute(ty, Op::Float { op, a, b });
         }
         let cond = if min { Cond::Le } else { Cond::Ge };
-        if self.lowerer.memory.is_text(args[0].ty) {
-            let wide = matches!(self.types().get(args[0].ty), Type::Text { wide: true, .. });
-            let (a, b) = (self.expr(&args[0]), self.expr(&args[1]));
-            let helper = Helper::StrCompare { wide };
-            let order = self.compute(Ty::I64, Op::Helper { helper, args: vec![a, b] });
-            let zero = self.constant(Ty::I64, 0);
-            let first = self.compare_values(cond, order, zero, true);
-            return self.compute(Ty::Ptr, Op::Select { cond: first, a, b });
-        }
-        let signed = self.signed(args[0].ty);
-        let (a, b) = (self.expr(&args[0]), self.expr(&args[1]));
-        let first = self.compare_values(cond, a, b, signed);
+        let first = self.compare_of(cond, id, a, b);
         self.compute(ty, Op::Select { cond: first, a, b })
     }
 
