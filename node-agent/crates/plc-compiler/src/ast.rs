@@ -62,7 +62,8 @@ pub(crate) enum ExprKind {
 #[derive(Clone, Debug)]
 pub(crate) enum Literal {
     Integer(i128),
-    Real(f64),
+    /// Rounded once to LREAL and once to REAL.
+    Real(f64, f32),
     Bool(bool),
     /// A duration or date in nanoseconds.
     Temporal(Elementary, i64),

@@ -103,10 +103,13 @@ impl<'m, 'a> Checker<'m, 'a> {
                 let value = *v;
                 return self.coerce_integer(expr, value, target);
             }
-            (ExprKind::Const(Value::Real(v)), Types::ANY_REAL) => {
-                let value = *v;
+            (&ExprKind::Const(Value::Real(double) | Value::Decimal(double, _)), Types::ANY_REAL) => {
                 if let Some(e @ (Elementary::Real | Elementary::Lreal)) = self.elementary(target) {
-                    let value = if e == Elementary::Real { f64::from(value as f32) } else { value };
+                    let value = match (&expr.kind, e) {
+                        (ExprKind::Const(Value::Decimal(_, single)), Elementary::Real) => f64::from(*single),
+                        (_, Elementary::Real) => f64::from(double as f32),
+                        _ => double,
+                    };
                     return Expr { kind: ExprKind::Const(Value::Real(value)), ty: target, span: expr.span };
                 }
                 let lreal = Types::elementary(Elementary::Lreal);
@@ -272,7 +275,7 @@ impl<'m, 'a> Checker<'m, 'a> {
     fn literal(&mut self, value: &Literal, span: Span) -> Expr {
         let (value, ty) = match value {
             Literal::Integer(v) => (Value::Int(*v), Types::ANY_INT),
-            Literal::Real(v) => (Value::Real(*v), Types::ANY_REAL),
+            Literal::Real(double, single) => (Value::Decimal(*double, *single), Types::ANY_REAL),
             Literal::Bool(v) => (Value::Int(i128::from(*v)), Types::BOOL),
             Literal::Temporal(e, ns) => (Value::Int(i128::from(*ns)), Types::elementary(*e)),
             Literal::String { wide, units } => {

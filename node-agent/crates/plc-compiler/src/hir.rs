@@ -11,6 +11,8 @@ use std::rc::Rc;
 pub(crate) enum Value {
     Int(i128),
     Real(f64),
+    /// An untyped literal, rounded to LREAL and to REAL: it is one of them once it meets a type.
+    Decimal(f64, f32),
     Text(Rc<[u16]>),
 }
 

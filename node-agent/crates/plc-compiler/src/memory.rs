@@ -230,7 +230,8 @@ fn write_scalar(value: &Value, e: Elementary, bytes: &mut [u8]) {
     let size = e.size() as usize;
     let raw = match (value, e) {
         (Value::Real(v), Elementary::Real) => u64::from((*v as f32).to_bits()),
-        (Value::Real(v), _) => v.to_bits(),
+        (Value::Decimal(_, v), Elementary::Real) => u64::from(v.to_bits()),
+        (Value::Real(v) | Value::Decimal(v, _), _) => v.to_bits(),
         (Value::Int(v), _) => *v as u64,
         (Value::Text(_), _) => return,
     };

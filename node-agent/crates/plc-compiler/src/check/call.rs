@@ -76,9 +76,19 @@ impl Checker<'_, '_> {
             let known = self.model.names.keys().map(AsRef::as_ref).chain(standard::NAMES.iter().copied());
             let nearest = suggest::nearest(&name.text, known).map(str::to_owned);
             let message = format!("function `{}` is not declared", name.text);
+            // Some vendors name a conversion after the enumeration.
+            let enumeration = name.key.split_once("_TO_").filter(|(from, to)| {
+                let declared = self.model.find_type(&std::rc::Rc::from(*from), self.scope);
+                crate::model::elementary_name(to).is_some() && declared.is_some()
+            });
+            let help = match (enumeration, nearest) {
+                (Some((_, to)), _) => Some(format!("write TO_{to}(…)")),
+                (None, Some(nearest)) => Some(format!("did you mean `{nearest}`?")),
+                (None, None) => None,
+            };
             let finding = self.report(Code::UnknownName, name.span, message);
-            if let Some(nearest) = nearest {
-                finding.help(format!("did you mean `{nearest}`?"));
+            if let Some(help) = help {
+                finding.help(help);
             }
         }
         self.check_loose(arguments);

@@ -9,10 +9,27 @@ use crate::types::{self, Type, Types};
 use std::cmp::Ordering;
 
 /// Replaces the node by its value if all it needs is constant.
-pub(crate) fn fold(types: &Types<'_>, expr: Expr) -> Expr {
+pub(crate) fn fold(types: &Types<'_>, mut expr: Expr) -> Expr {
+    match &mut expr.kind {
+        ExprKind::Binary(_, a, b) | ExprKind::Compare(_, a, b) => {
+            compute_in_double(a);
+            compute_in_double(b);
+        }
+        ExprKind::Intrinsic(_, list) | ExprKind::Choose(_, list) => {
+            list.iter_mut().for_each(compute_in_double);
+        }
+        _ => {}
+    }
     match value(types, &expr) {
         Some(value) => Expr { kind: ExprKind::Const(value), ..expr },
         None => expr,
+    }
+}
+
+/// Literals that meet each other and no type compute as LREAL.
+fn compute_in_double(expr: &mut Expr) {
+    if let ExprKind::Const(Value::Decimal(double, _)) = expr.kind {
+        expr.kind = ExprKind::Const(Value::Real(double));
     }
 }
 
@@ -39,6 +56,7 @@ fn value(types: &Types<'_>, expr: &Expr) -> Option<Value> {
         ExprKind::Negate(inner) => Some(match constant(inner)? {
             Value::Int(v) => Value::Int(wrap(-v, e)),
             Value::Real(v) => Value::Real(-v),
+            Value::Decimal(double, single) => Value::Decimal(-double, -single),
             Value::Text(_) => return None,
         }),
         ExprKind::Not(inner) => {
@@ -202,7 +220,7 @@ pub(crate) fn convert(value: &Value, from: Elementary, to: Elementary, mode: Mod
                 Value::Int(if whole.is_nan() { 0 } else { (whole as i128).clamp(low, high) })
             }
         },
-        Value::Text(_) => return None,
+        Value::Decimal(..) | Value::Text(_) => return None,
     })
 }
 
@@ -219,7 +237,7 @@ fn call(intrinsic: Intrinsic, args: &[Expr], e: Option<Elementary>, types: &Type
         Intrinsic::Abs => Some(match constant(&args[0])? {
             Value::Int(v) => Value::Int(wrap(v.abs(), e)),
             Value::Real(v) => Value::Real(v.abs()),
-            Value::Text(_) => return None,
+            Value::Decimal(..) | Value::Text(_) => return None,
         }),
         Intrinsic::Min | Intrinsic::Max => {
             extreme(intrinsic == Intrinsic::Min, constant(&args[0])?, constant(&args[1])?).cloned()

@@ -57,10 +57,11 @@ pub(crate) fn integer(text: &str) -> Option<i128> {
     Some(if negative { -value } else { value })
 }
 
-/// A real number, with underscores.
-pub(crate) fn real(text: &str) -> Option<f64> {
-    let value: f64 = text.replace('_', "").parse().ok()?;
-    value.is_finite().then_some(value)
+/// A real number, with underscores, as LREAL and as REAL: rounding the LREAL again could miss the nearest REAL.
+pub(crate) fn real(text: &str) -> Option<(f64, f32)> {
+    let digits = text.replace('_', "");
+    let (double, single): (f64, f32) = (digits.parse().ok()?, digits.parse().ok()?);
+    double.is_finite().then_some((double, single))
 }
 
 /// Nanoseconds of a duration (`1d2h30.5s`).

@@ -81,7 +81,10 @@ impl Builder<'_, '_, '_, '_> {
     fn literal(&mut self, value: &Constant, id: TypeId, ty: Ty) -> Value {
         match (value, ty) {
             (Constant::Real(v), Ty::F32) => self.compute(ty, Op::Const(Const::F32(*v as f32))),
-            (Constant::Real(v), _) => self.compute(Ty::F64, Op::Const(Const::F64(*v))),
+            (Constant::Decimal(_, v), Ty::F32) => self.compute(ty, Op::Const(Const::F32(*v))),
+            (Constant::Real(v) | Constant::Decimal(v, _), _) => {
+                self.compute(Ty::F64, Op::Const(Const::F64(*v)))
+            }
             (Constant::Int(v), _) => self.constant(ty, *v),
             (Constant::Text(units), _) => {
                 let wide = matches!(self.types().get(id), Type::Text { wide: true, .. });

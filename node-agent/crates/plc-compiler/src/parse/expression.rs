@@ -211,7 +211,9 @@ impl<'a> Parser<'a> {
             Kind::Real => {
                 let text = self.take_text();
                 match literal::real(text) {
-                    Some(value) => leaf(ExprKind::Literal { value: Literal::Real(value), ty: None }, span),
+                    Some((double, single)) => {
+                        leaf(ExprKind::Literal { value: Literal::Real(double, single), ty: None }, span)
+                    }
                     None => self.bad(Code::BadNumber, span, &format!("`{text}` is too large for LREAL")),
                 }
             }
@@ -333,7 +335,7 @@ impl<'a> Parser<'a> {
                 let number = if body.contains('#') || !body.contains(['.', 'e', 'E']) {
                     literal::integer(body).map(Literal::Integer)
                 } else {
-                    literal::real(body).map(Literal::Real)
+                    literal::real(body).map(|(double, single)| Literal::Real(double, single))
                 };
                 match number {
                     Some(value) => {
