@@ -43,9 +43,9 @@ fn a_trace_has_a_line_for_each_scan() {
     assert_eq!(done.code, 0, "{done:?}");
     assert_eq!(
         done.stdout,
-        "{\"scan\":1,\"time_us\":10000,\"values\":{\"Main.grid[1,0]\":6,\"Main.on\":false,\"main.N\":6}}\n\
-         {\"scan\":2,\"time_us\":20000,\"values\":{\"Main.grid[1,0]\":7,\"Main.on\":false,\"main.N\":7}}\n\
-         {\"scan\":3,\"time_us\":30000,\"values\":{\"Main.grid[1,0]\":8,\"Main.on\":false,\"main.N\":8}}\n"
+        "{\"scan\":1,\"time_us\":10000,\"values\":{\"main.N\":6,\"Main.on\":false,\"Main.grid[1,0]\":6}}\n\
+         {\"scan\":2,\"time_us\":20000,\"values\":{\"main.N\":7,\"Main.on\":false,\"Main.grid[1,0]\":7}}\n\
+         {\"scan\":3,\"time_us\":30000,\"values\":{\"main.N\":8,\"Main.on\":false,\"Main.grid[1,0]\":8}}\n"
     );
     let done = run(COUNTER, &["--scans=4", "--interval=10ms", "--trace=Main.on"]);
     assert_eq!(lines(&done)[3], json!({"scan": 4, "time_us": 40000, "values": {"Main.on": true}}));
