@@ -17,7 +17,7 @@ struct Arguments {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 all is well; 1 something was found or failed; 2 the command line is wrong; \
-3 the program that `plc run` ran had a fault.";
+3 the program that `plc run` or `plc bench` ran had a fault.";
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -148,3 +148,60 @@ fn check_prints_the_diagnostics_alone() {
     assert!(one["code"].as_str().unwrap().starts_with("LS"), "{one}");
     assert!(!one["message"].as_str().unwrap().is_empty(), "{one}");
 }
+
+fn bench(source: &str, arguments: &[&str]) -> Done {
+    let scratch = Scratch::with(&[("main.st", source)]);
+    let all: Vec<&str> = ["plc", "bench", "main.st"].iter().chain(arguments).copied().collect();
+    lineshaft(&all, scratch.path())
+}
+
+#[test]
+fn a_bench_says_times_and_values() {
+    let done = bench(COUNTER, &["--scans", "30", "--output", "json"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let report: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!((&report["scans"], &report["interval_ns"]), (&json!(30), &json!(1_000_000)));
+    let times = ["min", "p50", "p99", "max"].map(|which| report["scan_ns"][which].as_u64().unwrap());
+    assert!(times.is_sorted() && times[3] > 0, "{report}");
+    let compile = |which: &str| report["compile_ns"][which].as_u64().unwrap();
+    assert!(compile("front_end") > 0 && compile("code_generation") > 0, "{report}");
+    assert!(compile("to_first_scan") > compile("front_end") + compile("code_generation"), "{report}");
+    // 30 scans of 1 ms: the timer of 25 ms has elapsed.
+    assert_eq!((&report["values"]["Main.n"], &report["values"]["Main.on"]), (&json!(35), &json!(true)));
+    assert_eq!(report["values"]["Main.grid"], json!([[0, 0], [35, 0]]));
+}
+
+#[test]
+fn a_bench_in_text_shows_what_was_asked_for() {
+    let values = |arguments: &[&str]| {
+        let done = bench(COUNTER, arguments);
+        assert_eq!(done.code, 0, "{done:?}");
+        assert!(done.stdout.starts_with("5 scans, ns each: minimum "), "{}", done.stdout);
+        done.stdout.lines().skip(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        values(&["--scans=5"]),
+        ["Main.n = 10", "Main.half = 0.5", "Main.on = false", "Main.mode = \"Busy\"", "Main.text = \"hé\""]
+    );
+    assert_eq!(
+        values(&["--scans=5", "--interval=10ms", "--show", "main.list[2],Main.grid"]),
+        ["main.list[2] = 2", "Main.grid = [[0,0],[10,0]]"]
+    );
+}
+
+#[test]
+fn a_bench_that_faults_is_none() {
+    let source =
+        "PROGRAM Main\nVAR n : INT := 3; m : INT; END_VAR\n  n := n - 1;\n  m := 10 / n;\nEND_PROGRAM\n";
+    let done = bench(source, &["--scans", "5"]);
+    assert_eq!(done.code, 3, "{done:?}");
+    let lines = lines(&done);
+    assert_eq!((lines.len(), &lines[0]["fault"]["code"]), (1, &json!("DivideByZero")));
+    assert_eq!(lines[0]["fault"]["scan"], 3);
+
+    assert_eq!(bench("PROGRAM Main\n  x := 1;\nEND_PROGRAM\n", &[]).code, 1);
+    for arguments in [&["--scans", "0"] as &[&str], &["--show", "Main.nn"], &["--interval", "0ms"]] {
+        let done = bench(COUNTER, arguments);
+        assert_eq!((done.code, done.stdout.as_str()), (2, ""), "{arguments:?}: {done:?}");
+    }
+}

@@ -5,19 +5,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use lineshaft_plc_compiler::diagnostic::render;
-use lineshaft_plc_compiler::layout::Layout;
-use lineshaft_plc_compiler::{Diagnostic, SourceUnit, compile};
-use lineshaft_plc_runtime::state::visible_paths;
+use lineshaft_plc_compiler::compile;
 use lineshaft_plc_runtime::virt::{self, Ended, Record, VirtualRun};
 
+use super::FAULTED;
 use super::arguments::{assignment, interval, paths};
+use super::sources::{complain, explain};
 use crate::failure::Failure;
-use crate::finding::colored;
-use crate::spelling;
 
-/// Exit code of a run that ended with a fault of the program.
-const FAULTED: u8 = 3;
 /// A scan that loops more often than this hangs: it ends with the fault of a watchdog.
 const BACK_EDGES_MAX: u64 = 100_000_000;
 
@@ -73,27 +68,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Ok(Ended::Completed) => Ok(ExitCode::SUCCESS),
         Ok(Ended::Faulted) => Ok(ExitCode::from(FAULTED)),
         Err(error) => Err(explain(error, &program.layout)),
-    }
-}
-
-/// Standard output carries the values, standard error what the compiler has to say.
-fn complain(diagnostics: &[Diagnostic], units: &[SourceUnit]) {
-    let mut err = io::stderr().lock();
-    let color = colored(&err);
-    // Without standard error there is nobody to tell.
-    let _ = write!(err, "{}", render(diagnostics, units, color));
-}
-
-/// A path or a value that does not fit is a mistake on the command line.
-fn explain(error: lineshaft_plc_runtime::Error, layout: &Layout) -> Failure {
-    use lineshaft_plc_runtime::Error;
-    match error {
-        Error::UnknownVariable(path) => {
-            let hint = spelling::hint(&path, visible_paths(layout));
-            Failure::Usage(format!("there is no variable {path:?}{hint}"))
-        }
-        Error::BadLiteral { .. } | Error::Constant(_) => Failure::Usage(error.to_string()),
-        other => Failure::Engine(other),
     }
 }
 

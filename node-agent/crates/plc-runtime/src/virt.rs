@@ -89,25 +89,12 @@ impl VirtualRun {
             }
             let values = match (self.traces.is_empty(), scan == self.scans) {
                 (false, _) => traced(&traces, &simulation)?,
-                (true, true) => self.all_values(&simulation),
+                (true, true) => simulation.values(),
                 (true, false) => continue,
             };
             emit(Record::Scan { scan, time_us: simulation.time_ns() as u64 / 1000, values });
         }
         Ok(Ended::Completed)
-    }
-
-    /// Each variable of each program instance, by its path.
-    fn all_values(&self, simulation: &Simulation) -> Members {
-        let mut values = Vec::new();
-        for instance in &self.program.instances {
-            // An instance without variables has no path of its own.
-            let Ok(Shown::Members(members)) = simulation.get_ordered(&instance.name) else { continue };
-            let named =
-                members.0.into_iter().map(|(name, value)| (format!("{}.{name}", instance.name), value));
-            values.extend(named);
-        }
-        Members(values)
     }
 }
 
@@ -171,6 +158,19 @@ impl Simulation {
     /// The value at a path, members in order of declaration.
     pub fn get_ordered(&self, path: &str) -> Result<Shown, Error> {
         read_ordered(&self.machine.program().layout, self.machine.state(), path)
+    }
+
+    /// Each variable of each program instance, by its path, in order of declaration.
+    pub fn values(&self) -> Members {
+        let mut values = Vec::new();
+        for instance in &self.machine.program().instances {
+            // An instance without variables has no path of its own.
+            let Ok(Shown::Members(members)) = self.get_ordered(&instance.name) else { continue };
+            let named =
+                members.0.into_iter().map(|(name, value)| (format!("{}.{name}", instance.name), value));
+            values.extend(named);
+        }
+        Members(values)
     }
 
     /// Writes an IEC literal.
