@@ -27,7 +27,7 @@ lint: ## formatting, clippy, shell and docs checks
 	@scripts/lint
 
 .PHONY: bench
-bench: ## make bench NAME: figures and ratios (names: up)
+bench: ## make bench NAME: figures and ratios (names: up, plc)
 	@scripts/bench $(BENCH)
 
 .PHONY: apiserver
