@@ -12,10 +12,24 @@ use std::time::Instant;
 pub(crate) const COMPILER: &str = "gcc";
 const FLAGS: [&str; 6] = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O2", "-fwrapv"];
 
+/// What the script of a peer exits with where its compiler is not installed (`EX_UNAVAILABLE`).
+const NOT_HERE: i32 = 69;
+
+/// Why a peer does not take part.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Absent {
+    /// By its name.
+    #[error("{0}: not on this machine")]
+    NotHere(String),
+    /// It is here and refuses the program: that says something of the peer, not of us.
+    #[error("{0}: {1}")]
+    CannotBuild(String, Error),
+}
+
 /// One way to run one workload.
 #[derive(Debug)]
 pub(crate) struct Contender {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) invocation: Invocation,
     /// Time to compile it, where the run itself does not say.
     built_ns: Option<u64>,
@@ -57,14 +71,43 @@ impl Contender {
         let built_ns = Some(nanoseconds(began));
         let scans = workload.scans.to_string();
         let invocation = Invocation::new(&program, [scans.as_str()]);
-        Ok(Self { name: "C, gcc -O2 -fwrapv", invocation, built_ns })
+        Ok(Self { name: "C, gcc -O2 -fwrapv".to_owned(), invocation, built_ns })
     }
 
     /// `lineshaft plc bench`.
     pub(crate) fn lineshaft(program: &Path, source: &Path, scans: u32) -> Self {
         let (source, scans) = (shown(source), scans.to_string());
         let words = ["plc", "bench", &source, "--scans", &scans, "--output", "json"];
-        Self { name: "lineshaft interpreter", invocation: Invocation::new(program, words), built_ns: None }
+        Self {
+            name: "lineshaft interpreter".to_owned(),
+            invocation: Invocation::new(program, words),
+            built_ns: None,
+        }
+    }
+
+    /// Another compiler, by its script in `peers`: it takes the source, the program to make and the variables that
+    /// the program must print, and the program is called like the reference.
+    pub(crate) fn peer(
+        script: &Path,
+        workload: &Workload,
+        source: &Path,
+        places: &Places,
+    ) -> Result<Self, Absent> {
+        let name = script.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let program = places.scratch.join(format!("{}-{name}", workload.name));
+        let files = [shown(source), shown(&program)];
+        let variables = workload.variables();
+        let words = files.iter().map(String::as_str).chain(variables.iter().copied());
+        let began = Instant::now();
+        match Invocation::new(script, words).output() {
+            Ok(_) => {
+                let built_ns = Some(nanoseconds(began));
+                let scans = workload.scans.to_string();
+                Ok(Self { name, invocation: Invocation::new(&program, [scans.as_str()]), built_ns })
+            }
+            Err(Error::Failed { code: Some(NOT_HERE), .. }) => Err(Absent::NotHere(name)),
+            Err(error) => Err(Absent::CannotBuild(name, error)),
+        }
     }
 
     /// Runs it once.

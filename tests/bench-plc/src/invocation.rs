@@ -24,7 +24,7 @@ impl Invocation {
         }
         let said = [output.stdout, output.stderr].concat();
         let said = format!("{}\n{}", output.status, String::from_utf8_lossy(&said));
-        Err(Error::Failed { command: self.to_string(), said })
+        Err(Error::Failed { command: self.to_string(), code: output.status.code(), said })
     }
 
     /// Starts it, to be watched; nobody reads what it writes.

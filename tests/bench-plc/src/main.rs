@@ -1,7 +1,8 @@
 //! `make bench plc [WORKLOAD…]`: how fast PLC programs run and compile, beside the same in C, in one run.
 //!
 //! Every contender runs once a round, in turn, all on one CPU, so that what disturbs one disturbs the others.
-//! Times are compared, never judged: only a wrong result value is a failure.
+//! Times are compared, never judged: only a wrong result value is a failure. Other compilers take part if they are on
+//! the machine (`peers`).
 //!
 //! Start reading at [`workload`].
 
@@ -31,7 +32,7 @@ enum Error {
     #[error("cannot start `{command}`: {source}")]
     Start { command: String, source: std::io::Error },
     #[error("`{command}` failed: {said}")]
-    Failed { command: String, said: String },
+    Failed { command: String, code: Option<i32>, said: String },
     #[error("`{command}` says no figures: {source}")]
     Unreadable { command: String, source: serde_json::Error },
     #[error("`{command}` computes something else: {wrong}")]
@@ -48,6 +49,8 @@ struct Places {
     lineshaft: PathBuf,
     /// The sources of the workloads.
     sources: PathBuf,
+    /// The scripts that build with other compilers.
+    peers: PathBuf,
     /// Everything that is built.
     scratch: PathBuf,
 }
@@ -70,6 +73,7 @@ fn run() -> Result<(), Error> {
         lineshaft: std::env::var_os("LINESHAFT_BIN")
             .map_or_else(|| root.join("target/release/lineshaft"), PathBuf::from),
         sources: root.join("tests/bench-plc/workloads"),
+        peers: root.join("tests/bench-plc/peers"),
         scratch: root.join("target/bench-plc"),
     };
     std::fs::create_dir_all(&places.scratch).map_err(at(&places.scratch))?;
@@ -109,21 +113,27 @@ fn names() -> String {
 /// Runs all contenders of one workload in turn, and prints what became of it.
 fn measure(workload: &Workload, places: &Places) -> Result<serde_json::Value, Error> {
     let source = workload.source(&places.sources, &places.scratch).map_err(at(&places.scratch))?;
-    let contenders = [
+    let mut contenders = vec![
         Contender::reference(workload, places)?,
         Contender::lineshaft(&places.lineshaft, &source, workload.scans),
     ];
+    let mut absent = Vec::new();
+    for script in peers(&places.peers)? {
+        match Contender::peer(&script, workload, &source, places) {
+            Ok(contender) => match checked(&contender, workload) {
+                Ok(_) => contenders.push(contender),
+                // Another compiler's mistake is worth a line, not the end of the run.
+                Err(error) => absent.push(format!("{}: {error}", contender.name)),
+            },
+            Err(reason) => absent.push(reason.to_string()),
+        }
+    }
     let mut runs: Vec<Vec<contender::Run>> = contenders.iter().map(|_| Vec::new()).collect();
     for round in 0..ROUNDS {
         for turn in 0..contenders.len() {
             // Nobody always comes after the same one.
             let index = (round + turn) % contenders.len();
-            let contender = &contenders[index];
-            let run = contender.run()?;
-            if let Some(wrong) = workload.wrong_values(&run.values) {
-                return Err(Error::WrongValue { command: contender.invocation.to_string(), wrong });
-            }
-            runs[index].push(run);
+            runs[index].push(checked(&contenders[index], workload)?);
         }
     }
     println!(
@@ -135,10 +145,35 @@ fn measure(workload: &Workload, places: &Places) -> Result<serde_json::Value, Er
     for summary in &summaries {
         summary.print();
     }
+    for reason in &absent {
+        println!("    {reason}");
+    }
     for contender in &contenders {
         println!("    {}", contender.invocation);
     }
-    Ok(json!({"workload": workload.name, "scans": workload.scans, "contenders": summaries}))
+    Ok(json!({
+        "workload": workload.name, "scans": workload.scans, "contenders": summaries, "absent": absent,
+    }))
+}
+
+/// One run, if it computes what is expected.
+fn checked(contender: &Contender, workload: &Workload) -> Result<contender::Run, Error> {
+    let run = contender.run()?;
+    match workload.wrong_values(&run.values) {
+        None => Ok(run),
+        Some(wrong) => Err(Error::WrongValue { command: contender.invocation.to_string(), wrong }),
+    }
+}
+
+/// The scripts of all peers, by name.
+fn peers(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let entries = std::fs::read_dir(folder).map_err(at(folder))?;
+    let mut scripts = Vec::new();
+    for entry in entries {
+        scripts.push(entry.map_err(at(folder))?.path());
+    }
+    scripts.sort();
+    Ok(scripts)
 }
 
 fn at(path: &Path) -> impl FnOnce(std::io::Error) -> Error {

@@ -6,7 +6,7 @@ use serde::Serialize;
 /// Times in nanoseconds.
 #[derive(Debug, Serialize)]
 pub(crate) struct Summary {
-    contender: &'static str,
+    contender: String,
     /// The least of all rounds.
     min: u64,
     /// The median of what the rounds say.
@@ -26,7 +26,7 @@ impl Summary {
         let ratios = runs.iter().zip(reference);
         let compiling: Vec<u64> = runs.iter().filter_map(|run| contender.compile_ns(run)).collect();
         Self {
-            contender: contender.name,
+            contender: contender.name.clone(),
             min: runs.iter().map(|run| run.scan_ns.min).min().unwrap_or_default(),
             p50: median(runs.iter().map(|run| run.scan_ns.p50)),
             p99: median(runs.iter().map(|run| run.scan_ns.p99)),

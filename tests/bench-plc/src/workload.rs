@@ -122,12 +122,18 @@ impl Workload {
         }
     }
 
+    /// The variables whose values are known.
+    pub(crate) fn variables(&self) -> Vec<&'static str> {
+        (self.expected)().into_iter().map(|(path, _)| path).collect()
+    }
+
     /// What is wrong with the values that a contender has left.
     pub(crate) fn wrong_values(&self, values: &serde_json::Map<String, Value>) -> Option<String> {
         (self.expected)().iter().find_map(|(path, expected)| {
             let found = values.get(*path).unwrap_or(&Value::Null);
             let good = match expected {
-                Expected::Exactly(value) => found == value,
+                // A peer may print every number as one with a fraction.
+                Expected::Exactly(value) => found.as_f64() == value.as_f64(),
                 Expected::About(value) => {
                     found.as_f64().is_some_and(|found| ((found - value) / value).abs() <= 1e-12)
                 }
@@ -153,6 +159,7 @@ mod tests {
         let places = Places {
             lineshaft: PathBuf::new(),
             sources: sources.to_owned(),
+            peers: PathBuf::new(),
             scratch: scratch.path().to_owned(),
         };
         for workload in &WORKLOADS {
