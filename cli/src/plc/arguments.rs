@@ -1,4 +1,24 @@
-//! The small languages inside the flags of `lineshaft plc run`.
+//! The small languages inside the flags of `lineshaft plc`.
+
+use lineshaft_plc_runtime::engine::EngineKind;
+
+/// What executes a program.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum Engine {
+    /// Machine code, or the interpreter where the system does not let it run
+    Jit,
+    /// The interpreter
+    Interpreter,
+}
+
+impl From<Engine> for EngineKind {
+    fn from(engine: Engine) -> Self {
+        match engine {
+            Engine::Jit => Self::Jit,
+            Engine::Interpreter => Self::Interpreter,
+        }
+    }
+}
 
 /// Nanoseconds of `10ms`, `1.5s`, `250us`.
 pub(super) fn interval(text: &str) -> Result<u64, String> {

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use lineshaft_plc_compiler::compile;
+use lineshaft_plc_runtime::engine::EngineOptions;
 use lineshaft_plc_runtime::fault::FaultRecord;
 use lineshaft_plc_runtime::state::{Members, Shown};
 use lineshaft_plc_runtime::virt::{self, Record, Simulation};
 use serde::Serialize;
 
 use super::FAULTED;
-use super::arguments::{interval, paths};
+use super::arguments::{Engine, interval, paths};
 use super::sources::{complain, explain};
 use crate::failure::Failure;
 
@@ -39,6 +40,10 @@ pub(crate) struct Arguments {
     /// Print these variables at the end; repeatable [default: all, in text without arrays and instances]
     #[arg(long, value_name = "PATH,…")]
     show: Vec<String>,
+
+    /// What executes the program
+    #[arg(long, value_enum, default_value_t = Engine::Jit)]
+    engine: Engine,
 
     /// How the figures are printed
     #[arg(short, long, value_enum, default_value_t)]
@@ -96,8 +101,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         }
     };
     let front_end = began.elapsed();
+    let options = EngineOptions { kind: arguments.engine.into(), budget: None };
     let generating = Instant::now();
-    let mut simulation = Simulation::new(Arc::clone(&program), arguments.interval)?;
+    let mut simulation = Simulation::with(Arc::clone(&program), arguments.interval, options)?;
     let code_generation = generating.elapsed();
     complain(&program.diagnostics, &units);
 

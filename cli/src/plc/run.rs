@@ -9,7 +9,7 @@ use lineshaft_plc_compiler::compile;
 use lineshaft_plc_runtime::virt::{self, Ended, Record, VirtualRun};
 
 use super::FAULTED;
-use super::arguments::{assignment, interval, paths};
+use super::arguments::{Engine, assignment, interval, paths};
 use super::sources::{complain, explain};
 use crate::failure::Failure;
 
@@ -38,6 +38,10 @@ pub(crate) struct Arguments {
     /// Print these variables after each scan; repeatable
     #[arg(long, value_name = "PATH,…")]
     trace: Vec<String>,
+
+    /// What executes the program; machine code is far faster
+    #[arg(long, value_enum, default_value_t = Engine::Jit)]
+    engine: Engine,
 }
 
 /// Runs the subcommand.
@@ -60,6 +64,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         sets: arguments.set.clone(),
         traces: paths(&arguments.trace),
         budget: Some(BACK_EDGES_MAX),
+        engine: arguments.engine.into(),
     };
     let mut lines = Lines { out: BufWriter::new(io::stdout().lock()), failed: None };
     let ended = run.run(|record| lines.write(&record));

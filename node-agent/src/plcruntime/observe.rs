@@ -59,6 +59,7 @@ pub(crate) fn status(view: &View<'_>) -> PlcRuntimeStatus {
     status.program = seen.program.as_ref().map(|program| running_program(program, seen.generation));
     status.engine = Some(Engine {
         kind: match seen.engine.kind {
+            keeper::EngineKind::Jit => EngineKind::Jit,
             keeper::EngineKind::Interpreter => EngineKind::Interpreter,
         },
         reason: opt_text(&seen.engine.note, 256),

@@ -1,6 +1,7 @@
-//! What a case needs from an engine. A second engine is one more implementation of [`Engine`].
+//! What a case needs from an engine.
 
 use lineshaft_plc_compiler::Program;
+use lineshaft_plc_runtime::engine::{EngineKind, EngineOptions};
 use lineshaft_plc_runtime::fault::FaultRecord;
 use lineshaft_plc_runtime::virt::Simulation;
 use serde_json::Value;
@@ -27,19 +28,22 @@ pub trait Running {
     fn step(&mut self) -> Result<(), Box<FaultRecord>>;
 }
 
-/// The interpreter.
-#[derive(Clone, Copy, Debug)]
-pub struct Interpreter;
-
-impl Engine for Interpreter {
+impl Engine for EngineKind {
     fn name(&self) -> &'static str {
-        "interpreter"
+        match self {
+            Self::Jit => "jit",
+            Self::Interpreter => "interpreter",
+        }
     }
 
     fn start(&self, program: Arc<Program>, interval_ns: u64) -> Result<Box<dyn Running>, String> {
-        let mut simulation = Simulation::new(program, interval_ns).map_err(|error| error.to_string())?;
-        simulation.set_budget(Some(BACK_EDGES_MAX));
-        Ok(Box::new(simulation))
+        let options = EngineOptions { kind: *self, budget: Some(BACK_EDGES_MAX) };
+        let simulation =
+            Simulation::with(program, interval_ns, options).map_err(|error| error.to_string())?;
+        match simulation.engine() {
+            (kind, _) if kind == *self => Ok(Box::new(simulation)),
+            (_, refused) => Err(refused.unwrap_or("another engine").to_owned()),
+        }
     }
 }
 

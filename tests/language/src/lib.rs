@@ -11,5 +11,5 @@ mod engine;
 mod judge;
 
 pub use case::Case;
-pub use engine::{Engine, Interpreter, Running};
+pub use engine::{Engine, Running};
 pub use judge::run;

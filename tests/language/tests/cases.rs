@@ -1,6 +1,7 @@
 //! Every case on every engine; all failures are reported together.
 
-use lineshaft_language_tests::{Case, Engine, Interpreter, run};
+use lineshaft_language_tests::{Case, Engine, run};
+use lineshaft_plc_runtime::engine::EngineKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -31,7 +32,7 @@ fn judge(name: &str, path: &Path, engine: &dyn Engine) -> Result<(), String> {
 #[test]
 fn all_cases() {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/cases"));
-    let engines: [&dyn Engine; 1] = [&Interpreter];
+    let engines: [&dyn Engine; 2] = [&EngineKind::Interpreter, &EngineKind::Jit];
     let only = std::env::var(ONLY).unwrap_or_default();
     let mut paths = Vec::new();
     collect(root, &mut paths);

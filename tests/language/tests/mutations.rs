@@ -1,8 +1,9 @@
 //! Broken variants of every case: the compiler answers all of them without a panic, with diagnostics inside the
 //! text, and whatever still compiles also runs without a panic.
 
-use lineshaft_language_tests::{Engine, Interpreter};
+use lineshaft_language_tests::Engine;
 use lineshaft_plc_compiler::{Options, SourceUnit, compile};
+use lineshaft_plc_runtime::engine::EngineKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -61,7 +62,7 @@ fn check(text: &str) -> Result<(), String> {
     let lines = text.split('\n').count() as u32 + 1;
     match compile(&units, &Options::default()) {
         Ok(program) => {
-            let mut running = Interpreter.start(Arc::new(program), 10_000_000)?;
+            let mut running = EngineKind::Interpreter.start(Arc::new(program), 10_000_000)?;
             for _ in 0..3 {
                 if running.step().is_err() {
                     break;

@@ -13,9 +13,10 @@
 pub mod change;
 pub mod client;
 mod clock;
+pub mod engine;
 mod error;
 pub mod fault;
-pub mod interp;
+mod interp;
 pub mod keeper;
 pub mod launch;
 pub mod protocol;

@@ -9,8 +9,8 @@ mod watch;
 pub(crate) use thread::{Command, Event, ScanThread, Takeover};
 pub(crate) use watch::Watch;
 
+use crate::engine::Machine;
 use crate::fault::FaultRecord;
-use crate::interp::Machine;
 use crate::protocol::{FaultPolicy, WatchdogSpec};
 use crate::task::{self, BACKGROUND_INTERVAL_NS, Edge, Grid};
 use lineshaft_exchange::{BoardRef, FrameHeader, MAX_TASKS, Quality, ScanRecord, ScanSide, Writer};

@@ -4,8 +4,8 @@
 //! CONFIGURATION every program once, in order; with one, each task on its own interval.
 
 use crate::Error;
+use crate::engine::{EngineKind, EngineOptions, Machine};
 use crate::fault::FaultRecord;
-use crate::interp::Machine;
 use crate::state::{Members, Shown, read_json, read_ordered, write_literal};
 use crate::task::{self, Edge, Grid};
 use lineshaft_plc_compiler::{Options, Program, Trigger};
@@ -35,6 +35,8 @@ pub struct VirtualRun {
     pub traces: Vec<String>,
     /// Back edges that one program may take in one scan before it faults with `Watchdog`; `None` is no limit.
     pub budget: Option<u64>,
+    /// What executes it.
+    pub engine: EngineKind,
 }
 
 /// One line of output.
@@ -69,8 +71,8 @@ pub enum Ended {
 impl VirtualRun {
     /// Runs, giving each record to `emit` as it is made.
     pub fn run(&self, mut emit: impl FnMut(Record)) -> Result<Ended, Error> {
-        let mut simulation = Simulation::new(Arc::clone(&self.program), self.interval_ns)?;
-        simulation.set_budget(self.budget);
+        let options = EngineOptions { kind: self.engine, budget: self.budget };
+        let mut simulation = Simulation::with(Arc::clone(&self.program), self.interval_ns, options)?;
         for (path, literal) in &self.sets {
             simulation.set(path, literal)?;
         }
@@ -117,8 +119,13 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// At time 0, with initial values.
+    /// At time 0, with initial values, on the default engine.
     pub fn new(program: Arc<Program>, interval_ns: u64) -> Result<Self, Error> {
+        Self::with(program, interval_ns, EngineOptions::default())
+    }
+
+    /// At time 0, with initial values.
+    pub fn with(program: Arc<Program>, interval_ns: u64, options: EngineOptions) -> Result<Self, Error> {
         let order = task::by_priority(&program);
         let grid = |t: &lineshaft_plc_compiler::Task| {
             let interval = task::interval_ns(t)?;
@@ -128,7 +135,7 @@ impl Simulation {
             grids: program.tasks.iter().map(grid).collect(),
             edges: vec![Edge::default(); program.tasks.len()],
             order,
-            machine: Machine::new(program, Arc::new(AtomicU32::new(0)))?,
+            machine: Machine::new(program, Arc::new(AtomicU32::new(0)), options)?,
             interval_ns,
             time_ns: 0,
             scan: 0,
@@ -138,6 +145,11 @@ impl Simulation {
     /// See [`VirtualRun::budget`].
     pub fn set_budget(&mut self, back_edges: Option<u64>) {
         self.machine.set_budget(back_edges);
+    }
+
+    /// The engine that runs the program, and why if it is not the one that was asked for.
+    pub fn engine(&self) -> (EngineKind, Option<&str>) {
+        (self.machine.engine(), self.machine.refused())
     }
 
     /// Virtual time.

@@ -10,7 +10,7 @@
 use lineshaft_exchange::{Exchange, FrameHeader, PortSize, Quality, Region, TripleBuffer};
 use lineshaft_plc_compiler::{Options, SourceUnit, compile};
 use lineshaft_plc_io::{Address, FrameMap, SafeFrame};
-use lineshaft_plc_runtime::interp::Machine;
+use lineshaft_plc_runtime::engine::{EngineKind, EngineOptions, Machine};
 use lineshaft_plc_runtime::protocol::{FaultPolicy, WatchdogSpec};
 use lineshaft_plc_runtime::scan::{Outcome, Port, Scanner, Settings};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -70,13 +70,21 @@ END_PROGRAM
 
 #[test]
 fn a_scan_allocates_nothing() {
+    for kind in [EngineKind::Jit, EngineKind::Interpreter] {
+        scans_allocate_nothing(kind);
+    }
+}
+
+fn scans_allocate_nothing(kind: EngineKind) {
     let unit = SourceUnit { name: "main.st".into(), text: SOURCE.into() };
     let program = Arc::new(compile(&[unit], &Options::default()).unwrap());
     let keeper = Exchange::create("test", &[PortSize { inputs: 2, outputs: 2 }]).unwrap();
     let place = TripleBuffer::new(0, program.layout.bytes as usize);
     let region = Arc::new(Region::create("state", place.size()).unwrap());
     place.initialise(&region).unwrap();
-    let machine = Machine::new(program, Arc::new(AtomicU32::new(0))).unwrap();
+    let options = EngineOptions { kind, budget: None };
+    let machine = Machine::new(program, Arc::new(AtomicU32::new(0)), options).unwrap();
+    assert_eq!(machine.engine(), kind);
     let settings = Settings { fault: FaultPolicy::Halt, watchdog: WatchdogSpec::default() };
     let board = keeper.board().unwrap();
     let snapshot = place.writer(&region).unwrap();

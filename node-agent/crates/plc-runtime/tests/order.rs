@@ -1,6 +1,7 @@
 //! `lineshaft plc run` shows variables in the order in which they were asked for or declared.
 
 use lineshaft_plc_compiler::{SourceUnit, compile};
+use lineshaft_plc_runtime::engine::EngineKind;
 use lineshaft_plc_runtime::virt::{self, VirtualRun};
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ fn line(traces: &[&str]) -> String {
         sets: Vec::new(),
         traces: traces.iter().map(|path| (*path).to_owned()).collect(),
         budget: None,
+        engine: EngineKind::default(),
     };
     let mut lines = Vec::new();
     run.run(|record| lines.push(serde_json::to_string(&record).expect("serializes")))

@@ -240,8 +240,10 @@ fn an_endless_loop_without_watchdog_ends_with_the_stop() {
 fn a_stuck_runner_is_killed_by_the_keeper() {
     let mut plant = Plant::new();
     plant.bundle.watchdog.action = WatchdogAction::Restart;
-    // Always in a scan, so that the process stops in the middle of one.
-    let busy = PROGRAM.replace("valve := TRUE;", "valve := TRUE; FOR i := 0 TO 32000 DO ; END_FOR; i := 0;");
+    // Mostly in a scan, so that the process stops in the middle of one.
+    let busy = PROGRAM
+        .replace("i : INT;", "i : INT; k : DINT;")
+        .replace("valve := TRUE;", "valve := TRUE; FOR k := 0 TO 4000000 DO ; END_FOR;");
     plant.set_source(&busy);
     plant.apply().unwrap();
     plant.wait_live();

@@ -3,7 +3,7 @@
 //!
 //! Slots hold integers zero-extended from their width, floats as their bits, pointers as 32-bit addresses.
 
-use lineshaft_plc_compiler::ir::{Cond, FloatOp, Helper, SiteId};
+use lineshaft_plc_compiler::ir::{Cond, FloatOp, Helper, SiteId, Ty, Value};
 
 /// A register of the running function, relative to its window.
 pub(crate) type Slot = u32;
@@ -473,11 +473,19 @@ pub(crate) struct Call {
 }
 
 /// A routine of the engine with what its arguments alone do not tell.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Routine {
     pub(crate) helper: Helper,
     /// Float arguments and results are F32.
     pub(crate) single: bool,
+}
+
+impl Routine {
+    /// Of an operation with these arguments.
+    pub(crate) fn new(helper: Helper, args: &[Value], result: Option<Value>, types: &[Ty]) -> Self {
+        let single = args.iter().chain(&result).any(|v| types[v.index()] == Ty::F32);
+        Self { helper, single }
+    }
 }
 
 /// Bounds of a check and the fault when they do not hold.

@@ -171,9 +171,8 @@ impl<'a> Decoder<'a> {
                 Op::Call { call }
             }
             I::Helper { helper, args } => {
-                let float = |v: &Value| self.ty(*v) == Ty::F32;
-                let single = args.iter().any(float) || inst.result.as_ref().is_some_and(float);
-                let call = self.call(0, args, inst.result, Some(Routine { helper: *helper, single }));
+                let routine = Routine::new(*helper, args, inst.result, &self.function.value_types);
+                let call = self.call(0, args, inst.result, Some(routine));
                 Op::Helper { call }
             }
             op => match inst.result {

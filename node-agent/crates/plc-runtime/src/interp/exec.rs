@@ -4,7 +4,7 @@
 //! fault, or at a back edge once the attention word is set.
 
 use super::code::{Arith, Code, Op, holds};
-use super::memory::{read, write};
+use crate::engine::memory::{read, write};
 use crate::stdlib;
 use lineshaft_plc_compiler::MAX_CALL_DEPTH;
 use lineshaft_plc_compiler::ir::{FaultCode, FloatOp};
@@ -42,8 +42,6 @@ pub(crate) struct Trap {
 pub(crate) struct Stack {
     pub(crate) slots: Vec<u64>,
     pub(crate) callers: Vec<Caller>,
-    /// Composes strings whose sources may overlap their destination.
-    pub(crate) scratch: Vec<u8>,
 }
 
 /// What one run is given.
@@ -53,6 +51,8 @@ pub(crate) struct Run<'a> {
     /// First byte of the frame arena.
     pub(crate) arena: u32,
     pub(crate) stack: &'a mut Stack,
+    /// Composes strings whose sources may overlap their destination.
+    pub(crate) scratch: &'a mut [u8],
     pub(crate) attention: &'a AtomicU32,
     /// Back edges that the run may take.
     pub(crate) budget: u64,
@@ -274,8 +274,9 @@ impl Run<'_> {
                                 FloatOp::Sub => a - b,
                                 FloatOp::Mul => a * b,
                                 FloatOp::Div => a / b,
-                                FloatOp::Min => a.min(b),
-                                FloatOp::Max => a.max(b),
+                                FloatOp::Min if a <= b || b.is_nan() => a,
+                                FloatOp::Max if a >= b || b.is_nan() => a,
+                                FloatOp::Min | FloatOp::Max => b,
                             };
                             set!(dst, u64::from(value.to_bits()));
                         }
@@ -286,8 +287,9 @@ impl Run<'_> {
                                 FloatOp::Sub => a - b,
                                 FloatOp::Mul => a * b,
                                 FloatOp::Div => a / b,
-                                FloatOp::Min => a.min(b),
-                                FloatOp::Max => a.max(b),
+                                FloatOp::Min if a <= b || b.is_nan() => a,
+                                FloatOp::Max if a >= b || b.is_nan() => a,
+                                FloatOp::Min | FloatOp::Max => b,
                             };
                             set!(dst, value.to_bits());
                         }
@@ -411,7 +413,7 @@ impl Run<'_> {
                                 *to = get!(from);
                             }
                             let Some(routine) = call.helper else { stop!(OUTSIDE) };
-                            match stdlib::call(routine, args, memory, &mut self.stack.scratch) {
+                            match stdlib::call(routine, args, memory, self.scratch) {
                                 Ok(value) => {
                                     if let Some(dst) = call.dst {
                                         set!(dst, value);

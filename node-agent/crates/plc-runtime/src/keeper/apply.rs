@@ -293,6 +293,8 @@ impl Keeper {
             runner: self.runners,
             hash: bundle.program.hash.clone(),
             generation: bundle.generation,
+            engine: ready.engine,
+            engine_refused: ready.engine_refused,
             layout: ready.layout,
             tasks: ready.tasks,
             diagnostics: ready.diagnostics,

@@ -14,13 +14,6 @@ impl Keeper {
             (Some(io), false) if !io.is_safe_confirmed() => Outputs::SafeUnconfirmed,
             _ => Outputs::Safe,
         };
-        let asked = self.bundle.as_ref().map(|b| b.scheduling);
-        let several = self.loaded.as_ref().is_some_and(|l| l.tasks.len() > 1);
-        let note = if asked == Some(Scheduling::Preemptive) && several {
-            "all tasks run on one thread in order of priority; preemptive scheduling is not built in yet"
-        } else {
-            ""
-        };
         let tasks = self.tasks();
         let figures = self.io.as_ref().map(|io| io.board().total.snapshot()).unwrap_or_default();
         Status {
@@ -38,7 +31,7 @@ impl Keeper {
                 diagnostics: l.diagnostics.clone(),
             }),
             refused: self.refused.clone(),
-            engine: EngineStatus { kind: EngineKind::Interpreter, one_thread: true, note: note.to_owned() },
+            engine: self.engine(),
             realtime: self.realtime.clone(),
             tasks,
             drivers: self.io.as_ref().map_or_else(Vec::new, |io| io.statuses().to_vec()),
@@ -52,6 +45,21 @@ impl Keeper {
                 ..self.counters
             },
         }
+    }
+
+    fn engine(&self) -> EngineStatus {
+        let asked = self.bundle.as_ref().map(|b| b.scheduling);
+        let several = self.loaded.as_ref().is_some_and(|l| l.tasks.len() > 1);
+        let (kind, refused) = match &self.loaded {
+            Some(loaded) => (loaded.engine, loaded.engine_refused.as_deref()),
+            None => (EngineKind::default(), None),
+        };
+        let one_thread = asked == Some(Scheduling::Preemptive) && several;
+        let one_thread = one_thread.then_some(
+            "all tasks run on one thread in order of priority; preemptive scheduling is not built in yet",
+        );
+        let notes: Vec<&str> = refused.into_iter().chain(one_thread).collect();
+        EngineStatus { kind, one_thread: true, note: notes.join("; ") }
     }
 
     fn tasks(&self) -> Vec<TaskStatus> {

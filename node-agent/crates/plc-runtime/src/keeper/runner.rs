@@ -29,6 +29,9 @@ pub(super) struct Loaded {
     pub(super) runner: u64,
     pub(super) hash: String,
     pub(super) generation: i64,
+    pub(super) engine: crate::engine::EngineKind,
+    /// Why the engine is not compiled code.
+    pub(super) engine_refused: Option<String>,
     pub(super) layout: Layout,
     pub(super) tasks: Vec<TaskInfo>,
     pub(super) diagnostics: Vec<Diagnostic>,

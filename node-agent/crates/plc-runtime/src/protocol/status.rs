@@ -1,5 +1,6 @@
 //! How a runtime goes, as its keeper sees it.
 
+pub use crate::engine::EngineKind;
 use crate::fault::FaultRecord;
 use lineshaft_exchange::HistogramSnapshot;
 use lineshaft_plc_compiler::Diagnostic;
@@ -119,14 +120,6 @@ pub struct EngineStatus {
     pub one_thread: bool,
     /// A sentence where this is not what was asked for, or empty.
     pub note: String,
-}
-
-/// See [`EngineStatus::kind`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum EngineKind {
-    /// Interpreter over the IR.
-    #[default]
-    Interpreter,
 }
 
 /// What the scan thread was granted.

@@ -1,6 +1,7 @@
 //! What keeper and runner say to each other, over a socket that is the runner's standard input. Both come from
 //! the same build: the keeper starts its own executable.
 
+use crate::engine::EngineKind;
 use crate::fault::FaultRecord;
 use crate::protocol::{FaultPolicy, ProgramSpec, RealtimeMode, RealtimeStatus, Rename, WatchdogSpec};
 use lineshaft_plc_compiler::Diagnostic;
@@ -84,6 +85,9 @@ pub(crate) enum Report {
 /// A program that can be put in place.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Ready {
+    pub(crate) engine: EngineKind,
+    /// Why the engine is not compiled code.
+    pub(crate) engine_refused: Option<String>,
     pub(crate) layout: Layout,
     pub(crate) tasks: Vec<TaskInfo>,
     pub(crate) diagnostics: Vec<Diagnostic>,

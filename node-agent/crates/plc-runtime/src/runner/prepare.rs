@@ -3,7 +3,7 @@
 use super::Shared;
 use super::control::{Change, Ready, Report, TaskInfo};
 use crate::change::{Keep, Plan};
-use crate::interp::Machine;
+use crate::engine::{EngineOptions, Machine};
 use crate::protocol::{ProgramSpec, Rename};
 use crate::{Error, task};
 use lineshaft_exchange::{Region, TripleBuffer, Writer};
@@ -58,7 +58,8 @@ fn make(
 ) -> Result<(Prepared, Ready, OwnedFd), Error> {
     let program = Arc::new(program);
     let failed = |e: lineshaft_exchange::ExchangeError| Error::Exchange(e.to_string());
-    let machine = Machine::new(Arc::clone(&program), Arc::clone(&shared.attention))?;
+    let machine =
+        Machine::new(Arc::clone(&program), Arc::clone(&shared.attention), EngineOptions::default())?;
     let place = snapshot_place(program.layout.bytes);
     let region = Region::create("plc-state", place.size()).map_err(failed)?;
     place.initialise(&region).map_err(failed)?;
@@ -79,6 +80,8 @@ fn make(
         priority: t.priority,
     };
     let ready = Ready {
+        engine: machine.engine(),
+        engine_refused: machine.refused().map(str::to_owned),
         layout: program.layout.clone(),
         tasks: program.tasks.iter().map(info).collect(),
         diagnostics: program.diagnostics.clone(),

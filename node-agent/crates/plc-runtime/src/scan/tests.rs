@@ -1,6 +1,7 @@
 //! Scans on a clock made by hand.
 
 use super::*;
+use crate::engine::EngineOptions;
 use lineshaft_exchange::{Exchange, PortSize, Region, TripleBuffer};
 use lineshaft_plc_compiler::ir::{
     Block, Const, FaultCode, FuncId, Function, Inst, Module, Op, Site, SiteId, Terminator, Ty, Value,
@@ -71,7 +72,8 @@ fn bench(tasks: &[(&str, Trigger, u32)], fault: FaultPolicy) -> Bench {
     let keeper = Exchange::create("test", &sizes).unwrap();
     let region = Arc::new(Region::create("state", TripleBuffer::new(0, 128).size()).unwrap());
     TripleBuffer::new(0, 128).initialise(&region).unwrap();
-    let machine = Machine::new(program(tasks), Arc::new(AtomicU32::new(0))).unwrap();
+    let machine =
+        Machine::new(program(tasks), Arc::new(AtomicU32::new(0)), EngineOptions::default()).unwrap();
     let settings = Settings { fault, watchdog: WatchdogSpec::default() };
     let snapshot = TripleBuffer::new(0, 128).writer(&region).unwrap();
     let board = keeper.board().unwrap();

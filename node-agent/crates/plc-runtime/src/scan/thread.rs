@@ -3,8 +3,8 @@
 use super::{Outcome, Port, Scanner, Settings};
 use crate::change::Plan;
 use crate::clock::{monotonic_ns, sleep_until};
+use crate::engine::Machine;
 use crate::fault::FaultRecord;
-use crate::interp::Machine;
 use lineshaft_exchange::{BoardRef, Writer};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::Duration;
