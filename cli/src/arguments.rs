@@ -33,7 +33,7 @@ enum Command {
     /// Finds what the API server or the operator would refuse: YAML syntax, unknown fields, schemas, validation
     /// rules, references between the given manifests, programs. Exits with 1 if there is an error.
     Check(check::Arguments),
-    /// Check and run PLC programs, without manifests
+    /// Check, run and test PLC programs, without manifests
     #[command(subcommand)]
     Plc(plc::Command),
     /// Simulate field devices, for trying things out without hardware

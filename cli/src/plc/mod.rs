@@ -5,6 +5,7 @@ mod bench;
 mod check;
 mod run;
 mod sources;
+mod test;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,12 @@ pub(crate) enum Command {
     /// program. TIME is in nanoseconds. A run-time fault prints `{"fault":{"code":…,"at":"file:line:column",…}}` and
     /// exits with 3; programs that do not compile exit with 1.
     Run(run::Arguments),
+    /// Run the TEST blocks of programs in virtual time
+    ///
+    /// Each test starts from the initial values of everything, with its clock at 0, and ends with its first failed
+    /// assertion or run-time fault. Exits with 1 if a test fails; with 2 if the programs do not compile, or if there
+    /// is no test to run.
+    Test(test::Arguments),
 }
 
 /// Runs the subcommand.
@@ -42,5 +49,6 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Bench(arguments) => bench::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Run(arguments) => run::run(arguments),
+        Command::Test(arguments) => test::run(arguments),
     }
 }

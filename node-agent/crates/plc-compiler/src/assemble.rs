@@ -169,6 +169,77 @@ pub(crate) fn assemble(
     Ok(Assembly { layout: builder.layout, initial: builder.initial, globals, instances })
 }
 
+/// Where the parts of a test program are that its tests share.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TestPlaces {
+    pub(crate) clock: u32,
+    pub(crate) variables: u32,
+    pub(crate) counters: u32,
+}
+
+/// Adds clock, counters and variables of the tests, which all use the same bytes.
+pub(crate) fn add_tests(
+    memory: &Memory<'_, '_>,
+    assembly: &mut Assembly,
+    counted: usize,
+) -> Result<TestPlaces, (Span, String)> {
+    let model = memory.model;
+    let clock = u64::from(assembly.layout.bytes).next_multiple_of(ALIGN);
+    let counters = clock + 8;
+    let variables = (counters + 8 * counted as u64).next_multiple_of(ALIGN);
+    let mut end = variables;
+    for test in &model.tests {
+        end = end.max(variables.saturating_add(memory.pou(test.pou).bytes));
+        too_large(end, model.pou(test.pou).name.span)?;
+    }
+    located_initials(memory, assembly);
+    assembly.layout.bytes = end as u32;
+    assembly.layout.sections.constants = end as u32..end as u32;
+    assembly.initial.resize(end as usize, 0);
+    Ok(TestPlaces { clock: clock as u32, variables: variables as u32, counters: counters as u32 })
+}
+
+/// Image bytes that variables of programs and function blocks bring with them.
+fn located_initials(memory: &Memory<'_, '_>, assembly: &mut Assembly) {
+    for var in memory.model.pous.iter().filter(|pou| !pou.standard).flat_map(|pou| &pou.vars) {
+        let Some((Address { area, at: Some(at) }, _)) = var.address else { continue };
+        let sections = &assembly.layout.sections;
+        let start = match area {
+            Area::Input => sections.inputs.start,
+            Area::Output => sections.outputs.start,
+            Area::Memory => sections.memory.start,
+        };
+        let offset = (start + at.byte) as usize;
+        let bytes = memory.initial_bytes(var.ty, var.initial.as_ref());
+        if at.bits == 1 {
+            assembly.initial[offset] |= bytes[0] << at.bit;
+        } else {
+            assembly.initial[offset..offset + bytes.len()].copy_from_slice(&bytes);
+        }
+    }
+}
+
+/// The initial bytes of the variables of a POU.
+pub(crate) fn initial_variables(memory: &Memory<'_, '_>, pou: usize) -> Vec<u8> {
+    let shape = memory.pou(pou);
+    let mut initial = vec![0; shape.bytes as usize];
+    for (var, place) in memory.model.pou(pou).vars.iter().zip(&shape.offsets) {
+        let Some(place) = place else { continue };
+        let bytes = memory.initial_bytes(var.ty, var.initial.as_ref());
+        initial[*place as usize..*place as usize + bytes.len()].copy_from_slice(&bytes);
+    }
+    initial
+}
+
+/// Adds the type of an instance of a POU to a layout that is otherwise complete.
+pub(crate) fn instance_type(memory: &Memory<'_, '_>, assembly: &mut Assembly, pou: usize) -> LayoutType {
+    let layout = std::mem::take(&mut assembly.layout);
+    let mut builder = LayoutBuilder { memory, layout, known: HashMap::new(), initial: Vec::new() };
+    let ty = builder.instance_type(pou);
+    assembly.layout = builder.layout;
+    ty
+}
+
 fn too_large(end: u64, span: Span) -> Result<(), (Span, String)> {
     if end <= MAX_STATE {
         return Ok(());
@@ -283,7 +354,14 @@ impl LayoutBuilder<'_, '_, '_> {
         let shape = self.memory.pou(pou);
         let model = self.memory.model;
         for (index, var) in model.pou(pou).vars.iter().enumerate() {
-            if matches!(var.kind, VarKind::InOut | VarKind::Temp | VarKind::External(_) | VarKind::Result) {
+            if matches!(
+                var.kind,
+                VarKind::InOut
+                    | VarKind::Temp
+                    | VarKind::External(_)
+                    | VarKind::Result
+                    | VarKind::Enclosing(..)
+            ) {
                 continue;
             }
             let path = format!("{path}.{}", var.name.text);

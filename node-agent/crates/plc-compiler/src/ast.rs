@@ -1,5 +1,7 @@
 //! The syntax tree: what the text says, before any name is looked up.
 
+pub(crate) mod test;
+
 use crate::layout::Elementary;
 use crate::span::Span;
 use std::rc::Rc;
@@ -258,6 +260,7 @@ pub(crate) enum PouKind {
     Program,
     Function,
     FunctionBlock,
+    Test,
 }
 
 impl PouKind {
@@ -266,6 +269,7 @@ impl PouKind {
             Self::Program => "program",
             Self::Function => "function",
             Self::FunctionBlock => "function block",
+            Self::Test => "test",
         }
     }
 }
@@ -296,6 +300,7 @@ pub(crate) enum Decl {
         section: VarSection,
     },
     Configuration(Configuration),
+    Tests(test::Suite),
 }
 
 #[derive(Debug)]

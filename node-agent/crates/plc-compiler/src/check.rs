@@ -8,6 +8,7 @@ pub(crate) mod fold;
 mod place;
 mod standard;
 mod statement;
+mod test;
 
 pub(crate) use constant::{constant, constant_integer, initial_value};
 
@@ -25,6 +26,7 @@ pub(crate) fn body(model: &mut Model<'_>, pou: usize) {
     let mut checker = Checker { model, scope: Some(pou), loop_variables: Vec::new() };
     let body = checker.statements(statements);
     model.pous[pou].body = body;
+    test::around(model, pou);
 }
 
 /// Works in the scope of one POU, or of no POU at file level.

@@ -7,7 +7,7 @@ mod sink;
 pub(crate) use codes::Code;
 pub use codes::{CODES, CodeInfo};
 pub use render::render;
-pub(crate) use sink::{Finding, Sink};
+pub(crate) use sink::{Finding, Sink, place_of};
 
 use serde::{Deserialize, Serialize};
 

@@ -180,6 +180,31 @@ pub(crate) enum StmtKind {
     Exit,
     Continue,
     Return,
+    Assert(Box<Assertion>),
+    /// In a test: by how many nanoseconds the clock goes on, a LINT that is not negative.
+    AdvanceTime(Expr),
+}
+
+/// An assertion of a test.
+#[derive(Clone, Debug)]
+pub(crate) struct Assertion {
+    /// `ASSERT_EQ`
+    pub(crate) function: &'static str,
+    pub(crate) claim: Claim,
+    /// As given with the assertion.
+    pub(crate) message: Option<String>,
+    pub(crate) span: Span,
+}
+
+/// What must hold.
+#[derive(Clone, Debug)]
+pub(crate) enum Claim {
+    /// The BOOL has this value.
+    Is(Expr, bool),
+    /// The comparison of two values of one type, or its contrary, holds.
+    Compare { cond: Cond, left: Expr, right: Expr, holds: bool },
+    /// All of one type, numbers or durations.
+    Near { left: Expr, right: Expr, tolerance: Expr },
 }
 
 /// Inclusive ranges of the selector, and what to do.

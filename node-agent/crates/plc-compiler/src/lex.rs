@@ -152,7 +152,7 @@ keywords! {
     Method "METHOD" EndMethod "END_METHOD" Property "PROPERTY" EndProperty "END_PROPERTY"
     Action "ACTION" EndAction "END_ACTION" Transition "TRANSITION" EndTransition "END_TRANSITION"
     Step "STEP" EndStep "END_STEP" InitialStep "INITIAL_STEP"
-    Test "TEST" EndTest "END_TEST" RefTo "REF_TO" This "THIS" Super "SUPER"
+    Test "TEST" EndTest "END_TEST" EndSetup "END_SETUP" EndTeardown "END_TEARDOWN" EndMock "END_MOCK" RefTo "REF_TO" This "THIS" Super "SUPER"
 }
 
 /// Words that are keywords only in places where no name can stand, so that variables may have these names.

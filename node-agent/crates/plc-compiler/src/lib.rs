@@ -32,6 +32,7 @@ mod program;
 mod span;
 mod standard;
 mod suggest;
+pub mod testing;
 mod types;
 
 pub use diagnostic::{Diagnostic, Severity};
@@ -40,6 +41,7 @@ pub use program::{
     Binding, Dialect, ImageBytes, Instance, InstanceOverride, Options, Program, SourceUnit, Task,
     TaskOverride, Trigger,
 };
+pub use testing::TestProgram;
 
 use diagnostic::{Code, Sink};
 use memory::Memory;
@@ -59,11 +61,38 @@ pub fn check(units: &[SourceUnit], options: &Options) -> Vec<Diagnostic> {
     }
 }
 
-/// Compiles the sources. On an error: every diagnostic, warnings included.
+/// Compiles the sources. On an error: every diagnostic, warnings included. TEST blocks are checked, no more.
 pub fn compile(units: &[SourceUnit], options: &Options) -> Result<Program, Vec<Diagnostic>> {
+    on_own_stack(units, || {
+        let built =
+            front(units, options, false, |model, plan, lines| build(model, plan, options, units, lines));
+        built.map(|(program, diagnostics)| Program { diagnostics, ..program })
+    })
+}
+
+/// Compiles the TEST blocks of the sources, with what they test; `coverage` counts its statements. A PROGRAM is
+/// not needed.
+pub fn compile_tests(
+    units: &[SourceUnit],
+    options: &Options,
+    coverage: bool,
+) -> Result<TestProgram, Vec<Diagnostic>> {
+    on_own_stack(units, || {
+        let built = front(units, options, true, |model, _, lines| {
+            let sites = lower::Sites { units, lines, standard_lines: LineIndex::new(standard::TEXT) };
+            testing::build(model, options.image_bytes, coverage, &sites)
+        });
+        built.map(|(tests, diagnostics)| TestProgram { diagnostics, ..tests })
+    })
+}
+
+fn on_own_stack<T: Send>(
+    units: &[SourceUnit],
+    work: impl FnOnce() -> Result<T, Vec<Diagnostic>> + Send,
+) -> Result<T, Vec<Diagnostic>> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("plc-compiler".to_owned()).stack_size(STACK_BYTES);
-        match thread.spawn_scoped(scope, || compile_here(units, options)) {
+        match thread.spawn_scoped(scope, work) {
             Ok(handle) => handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
             Err(error) => {
                 let mut sink = Sink::default();
@@ -75,7 +104,13 @@ pub fn compile(units: &[SourceUnit], options: &Options) -> Result<Program, Vec<D
     })
 }
 
-fn compile_here(units: &[SourceUnit], options: &Options) -> Result<Program, Vec<Diagnostic>> {
+/// Checks the sources and, if they have no errors, makes of them what `build` makes.
+fn front<T>(
+    units: &[SourceUnit],
+    options: &Options,
+    testing: bool,
+    build: impl FnOnce(&Model<'_>, &config::Plan, &[LineIndex]) -> Result<T, (Code, Span, String)>,
+) -> Result<(T, Vec<Diagnostic>), Vec<Diagnostic>> {
     let mut sink = Sink::default();
     let lines: Vec<LineIndex> = units.iter().map(|unit| LineIndex::new(&unit.text)).collect();
     let mut trees = Vec::with_capacity(units.len());
@@ -95,28 +130,38 @@ fn compile_here(units: &[SourceUnit], options: &Options) -> Result<Program, Vec<
     let names = standard::names(&standard_tree);
     let mut model = Model::new(&trees, texts, names, options, &mut sink);
     model.resolve_initial_values();
-    let mut pou = 0;
-    while pou < model.pous.len() {
-        let known = model.pous.len();
-        check::body(&mut model, pou);
-        // A body may have brought in function blocks of the standard library.
-        for fresh in known..model.pous.len() {
-            model.pou_initial_values(fresh);
-        }
-        pou += 1;
-    }
+    check_bodies(&mut model, testing);
     model.check_recursion();
-    let plan = config::plan(&mut model, options);
+    model.check_mock_recursion();
+    let plan = config::plan(&mut model, options, testing);
     assemble::check_addresses(&mut model);
-    let built =
-        if model.sink.has_errors() { None } else { Some(build(&model, &plan, options, units, &lines)) };
+    let built = if model.sink.has_errors() { None } else { Some(build(&model, &plan, &lines)) };
     match built {
-        Some(Ok(program)) => Ok(Program { diagnostics: sink.finish(units, &lines), ..program }),
+        Some(Ok(built)) => Ok((built, sink.finish(units, &lines))),
         Some(Err((code, span, message))) => {
             sink.report(code, span, message);
             Err(sink.finish(units, &lines))
         }
         None => Err(sink.finish(units, &lines)),
+    }
+}
+
+/// Checks every body, also of what the bodies bring in.
+fn check_bodies(model: &mut Model<'_>, testing: bool) {
+    let mut pou = 0;
+    while pou < model.pous.len() {
+        let known = model.pous.len();
+        let image = model.image_high;
+        check::body(model, pou);
+        if model.is_testing(Some(pou)) && !testing {
+            // What only tests address is no part of the program's image.
+            model.image_high = image;
+        }
+        // A body may have brought in function blocks of the standard library.
+        for fresh in known..model.pous.len() {
+            model.pou_initial_values(fresh);
+        }
+        pou += 1;
     }
 }
 

@@ -5,6 +5,7 @@ mod expression;
 mod function;
 mod place;
 mod statement;
+mod test;
 mod text;
 
 use crate::assemble::Assembly;
@@ -15,6 +16,8 @@ use crate::memory::Memory;
 use crate::span::{LineIndex, Span};
 use crate::{SourceUnit, standard};
 use std::collections::HashMap;
+
+pub(crate) use test::{all_statements, lower_tests};
 
 /// Frames on one call path together.
 pub(crate) const MAX_FRAMES: u64 = 1 << 20;
@@ -42,13 +45,18 @@ pub(crate) struct Lowerer<'l, 'm, 'a> {
     assembly: &'l mut Assembly,
     sites: &'l Sites<'l>,
     module: Module,
-    functions: HashMap<usize, FuncId>,
+    functions: HashMap<Version, FuncId>,
     known_sites: HashMap<Span, SiteId>,
     /// Constants already in the block, by their bytes.
     pool: HashMap<Vec<u8>, u32>,
-    /// POUs that have an id but no code yet.
-    open: Vec<usize>,
+    /// Versions that have an id but no code yet.
+    open: Vec<Version>,
+    /// Absent in a program that is no test.
+    testing: Option<test::Testing>,
 }
+
+/// A POU, in a test that replaces what it calls.
+type Version = (usize, Option<usize>);
 
 /// Gives the module and the entry of each instance. `Err`: a function whose frame is too large.
 pub(crate) fn lower(
@@ -57,16 +65,7 @@ pub(crate) fn lower(
     plan: &Plan,
     sites: &Sites<'_>,
 ) -> Result<(Module, Vec<FuncId>), (Span, String)> {
-    let mut lowerer = Lowerer {
-        memory,
-        assembly,
-        sites,
-        module: Module::default(),
-        functions: HashMap::new(),
-        known_sites: HashMap::new(),
-        pool: HashMap::new(),
-        open: Vec::new(),
-    };
+    let mut lowerer = Lowerer::new(memory, assembly, sites, None);
     // Entries first: their bodies follow as they are reached.
     let entries: Vec<FuncId> = plan
         .instances
@@ -77,28 +76,61 @@ pub(crate) fn lower(
             if plain { lowerer.function(instance.pou) } else { lowerer.wrapper(instance) }
         })
         .collect();
-    while let Some(pou) = lowerer.open.pop() {
-        lowerer.check_frame(pou)?;
-        let function = lowerer.body(pou);
-        let id = lowerer.functions[&pou];
-        lowerer.module.functions[id.index()] = function;
-    }
-    lowerer.check_paths(plan, &entries)?;
-    let Lowerer { module, assembly, .. } = lowerer;
-    assembly.layout.bytes = assembly.layout.bytes.next_multiple_of(64);
-    assembly.initial.resize(assembly.layout.bytes as usize, 0);
-    Ok((module, entries))
+    lowerer.bodies()?;
+    let runs = plan.instances.iter().map(|instance| instance.pou).zip(entries.iter().copied());
+    lowerer.check_paths(runs)?;
+    Ok((lowerer.close().module, entries))
 }
 
-impl Lowerer<'_, '_, '_> {
+impl<'l, 'm, 'a> Lowerer<'l, 'm, 'a> {
+    fn new(
+        memory: &'l Memory<'m, 'a>,
+        assembly: &'l mut Assembly,
+        sites: &'l Sites<'l>,
+        testing: Option<test::Testing>,
+    ) -> Self {
+        Self {
+            memory,
+            assembly,
+            sites,
+            module: Module::default(),
+            functions: HashMap::new(),
+            known_sites: HashMap::new(),
+            pool: HashMap::new(),
+            open: Vec::new(),
+            testing,
+        }
+    }
+
+    /// Lowers what has been reached, and what that reaches.
+    fn bodies(&mut self) -> Result<(), (Span, String)> {
+        while let Some((pou, test)) = self.open.pop() {
+            self.check_frame(pou)?;
+            self.enter_test(test);
+            let function = self.body(pou);
+            let id = self.functions[&(pou, test)];
+            self.module.functions[id.index()] = function;
+        }
+        Ok(())
+    }
+
+    /// The state block gets its final size.
+    fn close(self) -> Self {
+        let layout = &mut self.assembly.layout;
+        layout.bytes = layout.bytes.next_multiple_of(64);
+        self.assembly.initial.resize(layout.bytes as usize, 0);
+        self
+    }
+
     /// The id of a POU's code, which will be made.
     fn function(&mut self, pou: usize) -> FuncId {
-        if let Some(id) = self.functions.get(&pou) {
+        let version = self.version(pou);
+        if let Some(id) = self.functions.get(&version) {
             return *id;
         }
-        let id = self.reserve(&self.memory.model.pou(pou).name.text.clone());
-        self.functions.insert(pou, id);
-        self.open.push(pou);
+        let id = self.reserve(&self.memory.model.pou(version.0).name.text.clone());
+        self.functions.insert(version, id);
+        self.open.push(version);
         id
     }
 
@@ -125,11 +157,11 @@ impl Lowerer<'_, '_, '_> {
     }
 
     /// What runs at one time shares the arena and the stack of callers: temporaries count as well as locals.
-    fn check_paths(&self, plan: &Plan, entries: &[FuncId]) -> Result<(), (Span, String)> {
+    fn check_paths(&self, runs: impl Iterator<Item = (usize, FuncId)>) -> Result<(), (Span, String)> {
         let mut paths = vec![None; self.module.functions.len()];
-        for (instance, entry) in plan.instances.iter().zip(entries) {
-            let path = self.path(*entry, &mut paths);
-            let name = &self.memory.model.pou(instance.pou).name;
+        for (pou, entry) in runs {
+            let path = self.path(entry, &mut paths);
+            let name = &self.memory.model.pou(pou).name;
             let message = if path.bytes > MAX_FRAMES {
                 format!("`{}` and what it calls take {} bytes of local variables", name.text, path.bytes)
             } else if path.calls > MAX_CALL_DEPTH {

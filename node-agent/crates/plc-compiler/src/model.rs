@@ -3,6 +3,7 @@
 mod initial;
 mod interface;
 mod resolve;
+pub(crate) mod test;
 
 pub(crate) use resolve::elementary_name;
 
@@ -33,6 +34,8 @@ pub(crate) enum VarKind {
     /// Another name of a global: index into [`Model::globals`].
     External(usize),
     Global,
+    /// In a mock: a variable of its test, by POU and index.
+    Enclosing(usize, usize),
 }
 
 /// State of the value of a CONSTANT.
@@ -75,6 +78,7 @@ pub(crate) struct Pou<'a> {
     pub(crate) decl: &'a ast::Pou,
     /// Part of the standard library.
     pub(crate) standard: bool,
+    pub(crate) role: test::Role,
     /// What the placeholder types of a standard template stand for.
     pub(crate) substitute: Option<Elementary>,
     pub(crate) vars: Vec<Var<'a>>,
@@ -136,6 +140,7 @@ pub(crate) struct Model<'a> {
     pub(crate) lists: HashMap<Rc<str>, HashMap<Rc<str>, usize>>,
     pub(crate) inits: Vec<Init>,
     pub(crate) configurations: Vec<&'a Configuration>,
+    pub(crate) tests: Vec<test::TestCase<'a>>,
     /// Initial values of structure fields, by structure and field.
     pub(crate) field_inits: HashMap<(usize, usize), Init>,
     /// One past the highest byte of I, Q, M that is addressed directly.
@@ -169,6 +174,7 @@ impl<'a> Model<'a> {
             lists: HashMap::new(),
             inits: Vec::new(),
             configurations: Vec::new(),
+            tests: Vec::new(),
             field_inits: HashMap::new(),
             image_high: [0; 3],
             type_entries: HashMap::new(),
@@ -192,6 +198,7 @@ impl<'a> Model<'a> {
             model.global_section(list, section);
         }
         model.resolve_interfaces();
+        model.add_mocks();
         model
     }
 
@@ -215,6 +222,7 @@ impl<'a> Model<'a> {
                     self.type_entries.insert(Rc::clone(&decl.name.key), entry);
                 }
             }
+            Decl::Tests(suite) => self.collect_suite(suite),
             Decl::Globals { list, section } => sections.push((list.as_ref(), section)),
             Decl::Configuration(configuration) => {
                 self.configurations.push(configuration);
@@ -253,6 +261,7 @@ impl<'a> Model<'a> {
             name,
             decl,
             standard,
+            role: test::Role::Plain,
             substitute,
             vars: Vec::new(),
             scope: HashMap::new(),

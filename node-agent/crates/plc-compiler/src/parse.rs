@@ -7,9 +7,11 @@ mod config;
 mod expression;
 mod pou;
 mod statement;
+mod test;
 mod types;
 
 use crate::Dialect;
+use crate::ast::test::Suite;
 use crate::ast::{Address, AddressAt, Area, Decl, Name};
 use crate::diagnostic::{Code, Sink};
 use crate::lex::{self, Keyword, Kind, Token};
@@ -79,6 +81,8 @@ struct Parser<'a> {
     loops: u32,
     standard: bool,
     dialect: Dialect,
+    /// What the unit says about testing so far.
+    suite: Suite,
     /// Token of the last syntax error.
     error_at: Option<usize>,
     sink: &'a mut Sink,
@@ -87,7 +91,18 @@ struct Parser<'a> {
 impl<'a> Parser<'a> {
     fn new(text: &'a str, unit: u32, dialect: Dialect, sink: &'a mut Sink) -> Self {
         let tokens = lex::tokens(text, unit, sink);
-        Self { text, tokens, at: 0, nesting: 0, loops: 0, standard: false, dialect, error_at: None, sink }
+        Self {
+            text,
+            tokens,
+            at: 0,
+            nesting: 0,
+            loops: 0,
+            standard: false,
+            dialect,
+            suite: Suite::default(),
+            error_at: None,
+            sink,
+        }
     }
 
     /// Reports a construct that Ed. 3 does not have.
@@ -108,6 +123,10 @@ impl<'a> Parser<'a> {
                 self.bump();
                 self.skip_to(|kind| matches!(kind, Kind::Keyword(k) if starts_declaration(k)));
             }
+        }
+        let suite = std::mem::take(&mut self.suite);
+        if !suite.is_empty() {
+            decls.push(Decl::Tests(suite));
         }
         decls
     }

@@ -1,7 +1,7 @@
 //! No input makes the compiler panic or run without bound.
 
 use lineshaft_plc_compiler::diagnostic::render;
-use lineshaft_plc_compiler::{Options, Severity, SourceUnit, check};
+use lineshaft_plc_compiler::{Options, Severity, SourceUnit, check, compile_tests};
 use proptest::prelude::*;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -13,6 +13,9 @@ fn survives(text: &str) {
     let diagnostics = check(std::slice::from_ref(&unit), &Options::default());
     let errors = diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
     assert!(errors <= 51, "{errors} errors");
+    if errors == 0 && text.contains("END_TEST") {
+        let _ = compile_tests(std::slice::from_ref(&unit), &Options::default(), true);
+    }
     render(&diagnostics, &[unit], true);
 }
 
@@ -165,6 +168,8 @@ fn hostile_inputs_end_soon() {
         "VAR_GLOBAL x : ARRAY[0..100000000, 0..100000000] OF LREAL; END_VAR".to_owned(),
         "VAR_GLOBAL x : ARRAY[0..60000000] OF BYTE := [60000000(1)]; END_VAR PROGRAM P END_PROGRAM"
             .to_owned(),
+        "TEST 'a' END_TEST\n".repeat(100_000),
+        format!("SETUP {} END_SETUP {}", ";".repeat(500_000), "TEST 'a' END_TEST\n".repeat(9_000)),
         chain,
         reversed,
         doubling,

@@ -1,5 +1,6 @@
 //! The record of a fault: what ended a scan, where, and with which values.
 
+use lineshaft_plc_compiler::diagnostic::Place;
 use lineshaft_plc_compiler::ir::{FaultCode, Site};
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +43,18 @@ pub struct CallSite {
 /// `file:line:col`.
 pub(crate) fn place(site: &Site) -> String {
     format!("{}:{}:{}", site.file, site.line, site.column)
+}
+
+/// How places in the standard library name their file.
+pub(crate) const STANDARD_FILE: &str = "<standard>";
+
+/// The place of `file:line:col`, one character wide.
+pub(crate) fn parse_place(text: &str) -> Option<Place> {
+    let mut parts = text.rsplitn(3, ':');
+    let column: u32 = parts.next()?.parse().ok()?;
+    let line: u32 = parts.next()?.parse().ok()?;
+    let file = parts.next()?.to_owned();
+    Some(Place { file, line, column, end_line: line, end_column: column + 1 })
 }
 
 impl FaultRecord {

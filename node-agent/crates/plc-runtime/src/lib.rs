@@ -26,6 +26,7 @@ pub mod scan;
 pub mod state;
 mod stdlib;
 pub mod task;
+pub mod testing;
 pub mod virt;
 mod wire;
 

@@ -5,9 +5,11 @@
 //! strings and characters as strings; enumerations by name; arrays row by row; structures and instances as
 //! objects.
 
+mod iec;
 mod literal;
 mod show;
 
+pub use iec::literal_at;
 pub use literal::write_literal;
 pub use show::{Members, Shown, read_json, read_ordered};
 

@@ -201,10 +201,24 @@ impl Checker<'_, '_> {
     }
 
     fn comparison(&mut self, op: Op, op_span: Span, left: Expr, right: Expr, span: Span) -> Expr {
-        let cond = condition(op);
+        let Some((left, right)) = self.comparable(op, op_span, left, right) else {
+            return Self::poison(span);
+        };
+        let kind = ExprKind::Compare(condition(op), Box::new(left), Box::new(right));
+        self.make(kind, Types::BOOL, span)
+    }
+
+    /// Brings two operands to a type in which they can be compared. `None`: already reported.
+    pub(super) fn comparable(
+        &mut self,
+        op: Op,
+        op_span: Span,
+        left: Expr,
+        right: Expr,
+    ) -> Option<(Expr, Expr)> {
         let text = |c: &Self, x: &Expr| matches!(c.types().get(x.ty), Type::Text { .. });
         if left.ty == right.ty && matches!(self.types().get(left.ty), Type::Enum(_)) {
-            return self.make(ExprKind::Compare(cond, Box::new(left), Box::new(right)), Types::BOOL, span);
+            return Some((left, right));
         }
         if text(self, &left) || text(self, &right) {
             let (left, right) = if text(self, &left) && !self.types().implicit(left.ty, right.ty) {
@@ -223,19 +237,16 @@ impl Checker<'_, '_> {
                 }
             };
             let poisoned = |x: &Expr| matches!(x.kind, ExprKind::Poison);
-            if poisoned(&left) || poisoned(&right) {
-                return Self::poison(span);
-            }
-            return self.make(ExprKind::Compare(cond, Box::new(left), Box::new(right)), Types::BOOL, span);
+            return (!poisoned(&left) && !poisoned(&right)).then_some((left, right));
         }
         let (left_ty, right_ty) = (left.ty, right.ty);
-        let Some((left, right, e)) = self.unify(left, right) else { return Self::poison(span) };
+        let (left, right, e) = self.unify(left, right)?;
         if e.is_none() && left.ty != Types::ANY_INT && left.ty != Types::ANY_REAL {
             let (a, b) = (self.type_name(left_ty), self.type_name(right_ty));
             self.report(Code::BadOperand, op_span, format!("{} does not compare {a} and {b}", op.text()));
-            return Self::poison(span);
+            return None;
         }
-        self.make(ExprKind::Compare(cond, Box::new(left), Box::new(right)), Types::BOOL, span)
+        Some((left, right))
     }
 
     /// Brings two operands to one type. The elementary type is absent for untyped constants and for what has

@@ -60,6 +60,9 @@ impl Checker<'_, '_> {
     /// A variable that is written.
     pub(crate) fn target(&mut self, expr: &ast::Expr) -> Option<Place> {
         let place = self.variable(expr)?;
+        if self.model.is_testing(self.scope) {
+            return self.test_target(place);
+        }
         let source = self.model.excerpt(expr.span);
         let refused = match place.root {
             Root::Image { area: ast::Area::Input, .. } => {
@@ -160,6 +163,11 @@ impl Checker<'_, '_> {
             }
             if let VarKind::External(global) = kind {
                 return self.global(global, name.span, writing);
+            }
+            if let (VarKind::Enclosing(test, var), true, false) = (kind, constant, writing)
+                && self.is_simple(ty)
+            {
+                return self.constant_reference(Some(test), var, ty, name.span);
             }
             if constant && !writing && self.is_simple(ty) {
                 return self.constant_reference(Some(pou), var, ty, name.span);
@@ -297,7 +305,10 @@ impl Checker<'_, '_> {
             Type::Instance(pou) => {
                 let found = self.model.pou(pou).scope.get(&member.key).copied();
                 match found.filter(|var| self.visible_outside(pou, *var)) {
-                    Some(var) if self.model.pou(pou).vars[var].kind != VarKind::Local => {
+                    Some(var)
+                        if self.model.pou(pou).vars[var].kind != VarKind::Local
+                            || self.model.is_testing(self.scope) =>
+                    {
                         (Step::Member(pou, var), self.model.pou(pou).vars[var].ty)
                     }
                     Some(_) => {

@@ -2,6 +2,7 @@
 
 use super::Checker;
 use super::call::InstanceCall;
+use super::test::TestCall;
 use crate::ast::{self, CaseArm, ExprKind as Ast};
 use crate::diagnostic::Code;
 use crate::hir::{Expr, ExprKind, For, Mode, Root, Stmt, StmtKind, Value};
@@ -230,6 +231,11 @@ impl Checker<'_, '_> {
 
     fn call_statement(&mut self, call: &ast::Expr) -> Option<StmtKind> {
         let Ast::Call(callee, arguments) = &call.kind else { return None };
+        match self.test_statement(callee, arguments, call.span) {
+            TestCall::Statement(statement) => return Some(statement),
+            TestCall::Refused => return None,
+            TestCall::Other => {}
+        }
         match self.instance_call(callee, arguments, call.span) {
             InstanceCall::Call(checked) => return Some(StmtKind::Evaluate(checked)),
             InstanceCall::Refused => return None,

@@ -1,7 +1,7 @@
 //! Every diagnostic code: number, default severity, title and explanation.
 //!
 //! Groups: LS00xx lexical, LS01xx syntax, LS02xx names, LS09xx dialect and what is not supported yet, LS30xx
-//! types, LS40xx declarations, LS41xx located variables, LS42xx tasks, LS60xx constant evaluation, LS70xx
+//! types, LS40xx declarations, LS41xx located variables, LS42xx tasks, LS43xx tests, LS60xx constant evaluation, LS70xx
 //! limits. A code never changes its meaning.
 
 use super::Severity;
@@ -205,6 +205,13 @@ codes! {
     NoTaskPrograms "LS4207" Error "task without programs"
         "A task that the source does not declare must say which programs it runs."
 
+    TestOnly "LS4301" Error "only in a TEST"
+        "Assertions and ADVANCE_TIME stand in TEST, SETUP, TEARDOWN and MOCK blocks. A program uses ASSERT."
+    MockTarget "LS4302" Error "cannot be mocked"
+        "A MOCK names a function or function block that the sources declare, and of the same kind. Functions of the standard cannot be mocked."
+    NoTest "LS4303" Warning "serves no TEST"
+        "SETUP, TEARDOWN and MOCK belong to the tests of their file, and the file has none."
+
     NotConstant "LS6001" Error "not a constant expression"
         "Initial values, bounds, lengths and CASE labels must be known before the program runs."
     ConstantOverflow "LS6002" Error "constant is too large"
@@ -236,6 +243,8 @@ codes! {
         "An expression has at most 1000 operators in a chain. Split it."
     OutOfMemory "LS7007" Error "no memory to compile"
         "The machine could not give the compiler a stack."
+    TooManyTests "LS7008" Error "too many tests"
+        "A program has at most 10,000 tests, and each gets a copy of SETUP, TEARDOWN and the mocks of its file."
 }
 
 #[cfg(test)]

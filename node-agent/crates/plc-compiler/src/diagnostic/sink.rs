@@ -83,7 +83,7 @@ impl Sink {
             ))
         });
         findings.dedup_by(|a, b| a.span == b.span && a.code == b.code);
-        let place = |span: Span| place(span, units, lines);
+        let place = |span: Span| place_of(span, units, lines);
         let mut diagnostics = Vec::new();
         let mut errors = 0;
         for finding in findings.drain(..) {
@@ -118,7 +118,8 @@ impl Sink {
     }
 }
 
-fn place(span: Span, units: &[SourceUnit], lines: &[LineIndex]) -> Place {
+/// Where a span is, in lines and columns.
+pub(crate) fn place_of(span: Span, units: &[SourceUnit], lines: &[LineIndex]) -> Place {
     let unit = span.unit as usize;
     let (Some(source), Some(index)) = (units.get(unit), lines.get(unit)) else {
         let file = "<standard>".to_owned();

@@ -16,7 +16,7 @@ impl Builder<'_, '_, '_, '_> {
         self.types().scalar(ty)
     }
 
-    fn signed(&self, ty: TypeId) -> bool {
+    pub(super) fn signed(&self, ty: TypeId) -> bool {
         self.types().storage(ty).is_some_and(types::is_signed)
     }
 
@@ -126,7 +126,7 @@ impl Builder<'_, '_, '_, '_> {
     }
 
     /// Compares two values of one type, strings by their addresses.
-    fn compare_of(&mut self, cond: Cond, ty: TypeId, a: Value, b: Value) -> Value {
+    pub(super) fn compare_of(&mut self, cond: Cond, ty: TypeId, a: Value, b: Value) -> Value {
         if self.lowerer.memory.is_text(ty) {
             let wide = matches!(self.types().get(ty), Type::Text { wide: true, .. });
             let helper = Helper::StrCompare { wide };
@@ -295,7 +295,7 @@ impl Builder<'_, '_, '_, '_> {
                 self.nearest_quotient(a, b)
             }
             Intrinsic::Shift(op) => self.shift(op, &args[0], &args[1], id, ty),
-            Intrinsic::Now => self.compute(Ty::I64, Op::Now),
+            Intrinsic::Now => self.now(),
             Intrinsic::Assert => {
                 let args = vec![self.expr(&args[0])];
                 self.emit(Op::Helper { helper: Helper::Assert, args });

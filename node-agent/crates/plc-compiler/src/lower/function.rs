@@ -3,7 +3,7 @@
 use super::Lowerer;
 use crate::ast::{Edge, PouKind};
 use crate::config::InstancePlan;
-use crate::hir::{Place, Root, Step};
+use crate::hir::{Place, Root, Step, Stmt};
 use crate::ir::{
     Block, BlockId, Const, FuncId, Function, Inst, IntOp, Jump, Op, SiteId, Terminator, Ty, Value,
 };
@@ -52,6 +52,12 @@ pub(super) struct Builder<'b, 'l, 'm, 'a> {
 impl Lowerer<'_, '_, '_> {
     pub(super) fn body(&mut self, pou: usize) -> Function {
         let model = self.memory.model;
+        self.body_of(pou, &model.pou(pou).body)
+    }
+
+    /// A function with the variables of a POU and these statements.
+    pub(super) fn body_of(&mut self, pou: usize, statements: &[Stmt]) -> Function {
+        let model = self.memory.model;
         let kind = model.pou(pou).kind;
         let name = model.pou(pou).name.clone();
         let site = self.site(name.span);
@@ -61,8 +67,8 @@ impl Lowerer<'_, '_, '_> {
         } else {
             builder.block_prologue();
         }
-        let body = &model.pou(pou).body;
-        builder.statements(body);
+        builder.count_entry();
+        builder.statements(statements);
         builder.leave();
         builder.finish()
     }

@@ -27,7 +27,7 @@ impl Target {
 }
 
 impl Builder<'_, '_, '_, '_> {
-    fn state(&mut self, offset: u32) -> Target {
+    pub(super) fn state(&mut self, offset: u32) -> Target {
         let base = self.compute(Ty::Ptr, Op::StateAddr(offset));
         Target::at(base, 0)
     }
@@ -62,6 +62,9 @@ impl Builder<'_, '_, '_, '_> {
         let variable = &model.pou(self.pou).vars[var];
         if let VarKind::External(global) = variable.kind {
             return self.global(global);
+        }
+        if let VarKind::Enclosing(test, var) = variable.kind {
+            return self.variable_of_test(test, var);
         }
         if let Some(target) = self.located(variable.address) {
             return target;

@@ -9,6 +9,7 @@ impl Builder<'_, '_, '_, '_> {
     pub(super) fn statements(&mut self, list: &[Stmt]) {
         for statement in list {
             self.at(statement.span);
+            self.count_statement(statement.span);
             self.statement(statement);
         }
     }
@@ -68,6 +69,8 @@ impl Builder<'_, '_, '_, '_> {
                     self.unreachable();
                 }
             }
+            StmtKind::Assert(assertion) => self.assertion(assertion),
+            StmtKind::AdvanceTime(ns) => self.advance_time(ns),
             StmtKind::Return => {
                 self.leave();
                 self.unreachable();

@@ -38,6 +38,9 @@ impl<'a> Model<'a> {
     pub(crate) fn pou_initial_values(&mut self, pou: usize) {
         for index in 0..self.pous[pou].vars.len() {
             let var = &self.pous[pou].vars[index];
+            if matches!(var.kind, super::VarKind::Enclosing(..)) {
+                continue;
+            }
             let (ty, init, default) = (var.ty, var.init, var.default);
             self.pous[pou].vars[index].initial = self.initial_of(Some(pou), ty, init, default);
         }
@@ -81,7 +84,11 @@ impl<'a> Model<'a> {
         }
         path.push(pou);
         for var in 0..self.pous[pou].vars.len() {
-            if matches!(self.pous[pou].vars[var].kind, super::VarKind::InOut | super::VarKind::External(_)) {
+            let kind = self.pous[pou].vars[var].kind;
+            if matches!(
+                kind,
+                super::VarKind::InOut | super::VarKind::External(_) | super::VarKind::Enclosing(..)
+            ) {
                 continue;
             }
             for inner in self.instances_in(self.pous[pou].vars[var].ty) {

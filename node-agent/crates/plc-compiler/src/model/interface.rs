@@ -113,7 +113,7 @@ impl<'a> Model<'a> {
             self.pous[pou].result_var = Some(0);
             self.add_var(pou, var);
         }
-        for section in &decl.sections {
+        for section in self.setup_sections(pou).iter().chain(&decl.sections) {
             self.section(pou, section);
         }
         let edges: Vec<usize> =
@@ -139,9 +139,13 @@ impl<'a> Model<'a> {
         }
     }
 
-    fn section(&mut self, pou: usize, section: &'a VarSection) {
+    /// What the variables of a section are. `None`: they are global, or must not stand here.
+    fn section_kind(&mut self, pou: usize, section: &'a VarSection) -> Option<VarKind> {
+        if let Some(kind) = self.test_section(pou, section) {
+            return Some(kind);
+        }
         let pou_kind = self.pous[pou].kind;
-        let kind = match section.section {
+        Some(match section.section {
             Section::Local if pou_kind == PouKind::Function => VarKind::Temp,
             Section::Local => VarKind::Local,
             Section::Input => VarKind::Input,
@@ -151,16 +155,21 @@ impl<'a> Model<'a> {
             Section::External => VarKind::External(usize::MAX),
             Section::Global if pou_kind == PouKind::Program => {
                 self.global_section(None, section);
-                return;
+                return None;
             }
             Section::Global => {
                 let message = format!("VAR_GLOBAL is not allowed in a {}", pou_kind.text());
                 self.sink
                     .report(Code::SectionNotAllowed, section.span, message)
                     .help("move it to the top of the file or into a CONFIGURATION");
-                return;
+                return None;
             }
-        };
+        })
+    }
+
+    pub(super) fn section(&mut self, pou: usize, section: &'a VarSection) {
+        let pou_kind = self.pous[pou].kind;
+        let Some(kind) = self.section_kind(pou, section) else { return };
         for group in &section.groups {
             let resolved = self.resolve_type(&group.ty, Some(pou), None);
             self.check_edge(group, kind, resolved.ty, Some(pou));
@@ -177,6 +186,7 @@ impl<'a> Model<'a> {
                 self.check_member(pou, name, resolved.ty, kind);
                 if let Some((_, span)) = address {
                     let legal = pou_kind != PouKind::Function
+                        && !self.is_testing(Some(pou))
                         && matches!(kind, VarKind::Local | VarKind::Input | VarKind::Output);
                     if !legal {
                         let message = format!("`{}` cannot have an address here", name.text);
@@ -198,6 +208,10 @@ impl<'a> Model<'a> {
         let Some(inner) = self.instance_in(ty) else { return };
         let text = &self.pous[inner].name.text;
         if self.pous[inner].kind == PouKind::Program {
+            // A test makes instances of its own.
+            if self.is_testing(Some(pou)) {
+                return;
+            }
             let message =
                 format!("`{text}` is a program: it is instantiated in a CONFIGURATION, not as a variable");
             self.sink.report(Code::VariableKind, name.span, message);
@@ -239,7 +253,7 @@ impl<'a> Model<'a> {
         Some(global)
     }
 
-    fn add_var(&mut self, pou: usize, var: Var<'a>) -> Option<usize> {
+    pub(super) fn add_var(&mut self, pou: usize, var: Var<'a>) -> Option<usize> {
         let index = self.pous[pou].vars.len();
         if let Some(first) = self.pous[pou].scope.get(&var.name.key) {
             let first = self.pous[pou].vars[*first].name.span;

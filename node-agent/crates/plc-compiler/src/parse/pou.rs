@@ -11,6 +11,7 @@ impl Parser<'_> {
         let start = self.span();
         let Kind::Keyword(keyword) = self.kind() else {
             self.eat(Kind::Semicolon);
+            self.opt_test_word();
             return;
         };
         match keyword {
@@ -29,7 +30,7 @@ impl Parser<'_> {
             Keyword::Namespace => self.namespace(decls),
             Keyword::Class => self.unsupported_block(start, "CLASS", Keyword::EndClass),
             Keyword::Interface => self.unsupported_block(start, "INTERFACE", Keyword::EndInterface),
-            Keyword::Test => self.unsupported_block(start, "TEST", Keyword::EndTest),
+            Keyword::Test => self.test(),
             Keyword::Method => self.unsupported_block(start, "METHOD", Keyword::EndMethod),
             Keyword::Property => self.unsupported_block(start, "PROPERTY", Keyword::EndProperty),
             Keyword::Action => self.unsupported_block(start, "ACTION", Keyword::EndAction),
@@ -101,7 +102,7 @@ impl Parser<'_> {
         Some(Decl::Pou(Pou { kind, name, result, sections, body }))
     }
 
-    fn sections(&mut self) -> Vec<VarSection> {
+    pub(super) fn sections(&mut self) -> Vec<VarSection> {
         let mut sections = Vec::new();
         loop {
             if self.at_keyword(Keyword::VarAccess) {

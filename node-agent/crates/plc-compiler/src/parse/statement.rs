@@ -31,7 +31,11 @@ impl Parser<'_> {
             self.kind(),
             Kind::Keyword(Keyword::Action | Keyword::Property | Keyword::Step | Keyword::Transition)
         );
-        ends_statements(self.kind()) || opens_part && self.peek(1) == Kind::Ident
+        let opens_test = self.at_keyword(Keyword::Test) && self.peek(1) == Kind::String;
+        ends_statements(self.kind())
+            || opens_part && self.peek(1) == Kind::Ident
+            || opens_test
+            || self.at_mock()
     }
 
     /// Statements up to a keyword that ends them.
