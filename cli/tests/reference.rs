@@ -9,8 +9,15 @@ use std::path::Path;
 use common::command;
 
 /// Every command that does something.
-const COMMANDS: [&[&str]; 7] =
-    [&["up"], &["check"], &["plc", "check"], &["plc", "run"], &["plc", "test"], &["plc", "bench"], &["sim", "filler"]];
+const COMMANDS: [&[&str]; 7] = [
+    &["up"],
+    &["check"],
+    &["plc", "check"],
+    &["plc", "run"],
+    &["plc", "test"],
+    &["plc", "bench"],
+    &["sim", "filler"],
+];
 
 fn help(words: &[&str]) -> String {
     let mut command = command(words, Path::new("/"));

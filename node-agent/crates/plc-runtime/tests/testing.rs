@@ -291,14 +291,12 @@ END_FUNCTION
 TEST 'a' ASSERT_EQ(Sign(5), 1); END_TEST
 TEST 'b' ASSERT_EQ(Sign(6), 1); ASSERT_EQ(Sign(0), 0); END_TEST";
     let tests = program(text);
-    let report = run(&tests, LIMITS, |_| true).unwrap();
-    let lines: Vec<(u32, u64)> = tests
-        .statements
-        .iter()
-        .zip(&report.hits)
-        .map(|(statement, hits)| (statement.at.line, *hits))
-        .collect();
-    assert_eq!(lines, [(2, 3), (3, 0), (5, 2), (9, 0)]);
+    for engine in ENGINES {
+        let report = run(&tests, engine, LIMITS, |_| true).unwrap();
+        let hits = tests.statements.iter().zip(&report.hits);
+        let lines: Vec<(u32, u64)> = hits.map(|(statement, hits)| (statement.at.line, *hits)).collect();
+        assert_eq!(lines, [(2, 3), (3, 0), (5, 2), (9, 0)], "{engine}");
+    }
 }
 
 #[test]
