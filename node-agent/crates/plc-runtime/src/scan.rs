@@ -231,6 +231,11 @@ impl Scanner {
         self.tasks.iter().position(|t| t.released || t.grid.is_some_and(|grid| grid.is_due(now_ns)))
     }
 
+    /// Shows the keeper that the scan thread lives.
+    pub fn beat(&self, now_ns: i64) {
+        self.board.beat(now_ns);
+    }
+
     /// One scan of a task.
     pub fn scan(&mut self, position: usize, clock: &impl Fn() -> i64) -> Outcome {
         let start_ns = clock();
