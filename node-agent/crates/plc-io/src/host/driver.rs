@@ -27,6 +27,9 @@ pub enum IoError {
     /// The time that a stopping driver had is over; an answer may have been on its way.
     #[error("given up on an answer because the driver has to end")]
     GivenUp,
+    /// A defect of the driver itself.
+    #[error("a defect in this driver ended it; it is started again, and the log says where the defect is")]
+    Panicked,
     /// The device did not acknowledge its safe values in time.
     #[error("the device has not acknowledged its safe values in time: {0}")]
     SafeNotConfirmed(String),
