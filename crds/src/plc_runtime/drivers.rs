@@ -21,10 +21,9 @@ pub struct ModbusMaster {
     #[serde(default = "ModbusMaster::default_unit_id")]
     #[schemars(range(min = 0, max = 255))]
     pub unit_id: i32,
-    /// How long the connection and each answer may take, in milliseconds. A device that stops answering is reported,
-    /// and other outputs are tried on it, at most this much later.
+    /// How long an answer may take, in milliseconds.
     #[serde(default = "ModbusMaster::default_timeout")]
-    #[schemars(range(min = 10, max = 10_000))]
+    #[schemars(range(min = 1, max = 60_000))]
     pub timeout_milliseconds: i32,
     /// Ranges of the device and the addresses that they fill or send.
     #[schemars(length(min = 1, max = 256))]
@@ -40,7 +39,7 @@ impl ModbusMaster {
     }
 
     fn default_timeout() -> i32 {
-        500
+        1000
     }
 }
 

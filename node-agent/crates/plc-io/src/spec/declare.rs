@@ -73,7 +73,7 @@ impl ModbusMasterSpec {
     }
 
     const fn default_timeout_ms() -> u32 {
-        500
+        1000
     }
 }
 
