@@ -248,14 +248,15 @@ struct Sluggish {
 impl Sluggish {
     fn start() -> Self {
         let tables = Arc::new(Tables::new(1, 100));
-        let behind = Server::start("127.0.0.1:0".parse().unwrap(), Arc::clone(&tables) as _).unwrap();
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let (addr, silent) = (listener.local_addr().unwrap(), Arc::new(AtomicBool::new(false)));
+        let behind =
+            Server::start(([127, 0, 0, 1], 0).into(), Arc::clone(&tables) as _).expect("a free port");
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let (addr, silent) = (listener.local_addr().expect("it is bound"), Arc::new(AtomicBool::new(false)));
         let told = Arc::clone(&silent);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let (stream, told) = (stream.unwrap(), Arc::clone(&told));
-                let device = std::net::TcpStream::connect(behind.addr()).unwrap();
+                let (stream, told) = (stream.expect("a master"), Arc::clone(&told));
+                let device = std::net::TcpStream::connect(behind.addr()).expect("it listens");
                 std::thread::spawn(move || relay(stream, device, &told));
             }
         });
