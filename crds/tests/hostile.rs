@@ -68,5 +68,5 @@ fn aliases_and_depth_are_bounded() {
         .collect();
     let laughs = laughs.join("\n");
     assert!(parse(&laughs).is_err(), "a billion values");
-    assert!(parse(&"[".repeat(100_000)).is_err());
+    assert!(parse(&"[".repeat(5_000)).is_err());
 }
