@@ -27,6 +27,8 @@ pub(crate) struct TaskPlan {
     pub(crate) priority: u32,
     /// Indices into [`Plan::instances`].
     pub(crate) instances: Vec<usize>,
+    /// Bits of `%Q` that its programs write: first, count.
+    pub(crate) outputs: Vec<(u32, u32)>,
 }
 
 #[derive(Debug)]
@@ -69,7 +71,7 @@ pub(crate) fn plan(model: &mut Model<'_>, options: &Options) -> Plan {
     planner.bindings(options);
     planner.incomplete_addresses();
     let mut plan = planner.plan;
-    effects::report_two_writers(model, &plan);
+    effects::note_writers(model, &mut plan);
     plan.tasks.sort_by_key(|task| (matches!(task.trigger, TriggerPlan::Background), task.priority));
     plan
 }
@@ -98,6 +100,7 @@ impl<'a> Planner<'_, 'a> {
                     trigger: TriggerPlan::Cyclic(options.default_interval_ns.max(1)),
                     priority: DEFAULT_PRIORITY,
                     instances: Vec::new(),
+                    outputs: Vec::new(),
                 });
                 self.plan.tasks.len() - 1
             });
@@ -187,6 +190,7 @@ impl<'a> Planner<'_, 'a> {
             trigger: TriggerPlan::Cyclic(options.default_interval_ns.max(1)),
             priority: DEFAULT_PRIORITY,
             instances,
+            outputs: Vec::new(),
         });
     }
 
@@ -237,6 +241,7 @@ impl<'a> Planner<'_, 'a> {
             trigger,
             priority,
             instances: Vec::new(),
+            outputs: Vec::new(),
         });
     }
 
@@ -310,6 +315,7 @@ impl<'a> Planner<'_, 'a> {
                 trigger: TriggerPlan::Background,
                 priority: u32::MAX,
                 instances: Vec::new(),
+                outputs: Vec::new(),
             });
             self.plan.tasks.len() - 1
         })
