@@ -68,5 +68,21 @@ fn aliases_and_depth_are_bounded() {
         .collect();
     let laughs = laughs.join("\n");
     assert!(parse(&laughs).is_err(), "a billion values");
-    assert!(parse(&"[".repeat(5_000)).is_err());
+}
+
+#[test]
+fn fuzz_manifest_nesting() {
+    for piece in ["[", "{a: ", "{\"a\":", "[{a: ", "- ", "? ", "- ? ", "[? "] {
+        for depth in [65, 300, 10_000] {
+            let error = parse(&piece.repeat(depth)).unwrap_err();
+            assert!(error.position.is_some_and(|at| at.line == 1), "{depth} times {piece:?}: {error:?}");
+            if depth > 300 {
+                assert_eq!(error.message, "lists and mappings are nested deeper than 64 levels", "{piece:?}");
+            }
+        }
+    }
+    let deep = |depth: usize| [&"- ".repeat(depth), "x\n"].concat();
+    assert_eq!(parse(&deep(64)).unwrap().len(), 1);
+    let error = parse(&["kind: A\n---\n", &deep(65)].concat()).unwrap_err();
+    assert_eq!(error.position.map(|at| at.line), Some(3), "{error:?}");
 }
