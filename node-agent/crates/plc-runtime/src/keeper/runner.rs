@@ -10,6 +10,7 @@ use lineshaft_plc_compiler::layout::Layout;
 use rustix::process::{PidfdFlags, Signal};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
 
@@ -43,6 +44,7 @@ impl RunnerLink {
         let (control, theirs) = UnixStream::pair().map_err(Error::io("make a control socket"))?;
         // Not by its path: the file may have been replaced, and both sides have to be of one build.
         let mut child = Command::new("/proc/self/exe")
+            .arg0("lineshaft-plc")
             .arg("runner")
             .arg("--keeper")
             .arg(std::process::id().to_string())
