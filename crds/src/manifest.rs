@@ -8,7 +8,13 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
+use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::{Location, Spanned};
+
+/// Lists and mappings in each other, at most. Kubernetes' own are not half as deep.
+const DEPTH_MAX: usize = 64;
+/// The parser calls itself for each level: this is several times what the deepest document needs.
+const STACK_BYTES: usize = 16 * 1024 * 1024;
 
 /// Line and column of a field, both counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,12 +59,29 @@ impl Document {
     }
 }
 
-/// The documents of a file; empty ones are left out.
+/// The documents of a file; empty ones are left out. Text that is nested deeper than 64 levels is refused.
 pub fn parse(text: &str) -> Result<Vec<Document>, ParseError> {
-    let nodes: Vec<Spanned<Node>> = serde_saphyr::from_multiple(text).map_err(|error| ParseError {
-        position: error.location().map(Position::from),
-        message: error.without_snippet().to_string(),
-    })?;
+    // Whatever the caller's stack has left, no text runs it over.
+    std::thread::scope(|scope| {
+        let parser = std::thread::Builder::new()
+            .name("yaml".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, || read(text))
+            .map_err(|error| ParseError {
+                position: None,
+                message: format!("no thread to read it on: {}; free some memory", error.kind()),
+            })?;
+        parser.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn read(text: &str) -> Result<Vec<Document>, ParseError> {
+    let options = serde_saphyr::options! { budget: serde_saphyr::budget! { max_depth: DEPTH_MAX } };
+    let nodes: Vec<Spanned<Node>> =
+        serde_saphyr::from_multiple_with_options(text, options).map_err(|error| ParseError {
+            position: error.location().map(Position::from),
+            message: message(error.without_snippet()),
+        })?;
     let mut documents = Vec::new();
     for node in nodes {
         let mut positions = BTreeMap::new();
@@ -69,6 +92,19 @@ pub fn parse(text: &str) -> Result<Vec<Document>, ParseError> {
         }
     }
     Ok(documents)
+}
+
+/// The parser's words; its own bounds in ours.
+fn message(error: &serde_saphyr::Error) -> String {
+    /// What the parser says of flow collections that are nested too deep for itself.
+    const TOO_DEEP: &str = "recursion limit exceeded";
+    let text = error.to_string();
+    let depth = matches!(error, serde_saphyr::Error::Budget { breach: BudgetBreach::Depth { .. }, .. });
+    if depth || text.contains(TOO_DEEP) {
+        format!("lists and mappings are nested deeper than {DEPTH_MAX} levels")
+    } else {
+        text
+    }
 }
 
 /// The path of a member of `parent`.

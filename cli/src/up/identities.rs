@@ -105,12 +105,22 @@ impl Identity {
         argument
     }
 
-    /// A client of this identity.
+    /// A client that asks again when the server says "later".
     pub(crate) async fn client(&self) -> Result<Client, IdentityError> {
+        self.connect(true).await
+    }
+
+    /// A client that passes on every "later" at once: for those who know better when to ask again.
+    pub(crate) async fn impatient_client(&self) -> Result<Client, IdentityError> {
+        self.connect(false).await
+    }
+
+    async fn connect(&self, asks_again: bool) -> Result<Client, IdentityError> {
         let read = |source| IdentityError::Read { path: self.path.clone(), source: Box::new(source) };
         let kubeconfig = Kubeconfig::read_from(&self.path).map_err(read)?;
         let mut config =
             Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(read)?;
+        config.default_retry = asks_again;
         if self.impersonated {
             config.auth_info.impersonate = Some(self.user.clone());
             config.auth_info.impersonate_groups = (!self.groups.is_empty()).then(|| self.groups.clone());

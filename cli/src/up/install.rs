@@ -6,22 +6,24 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Patch, PatchParams};
+use kube::api::{DynamicObject, Patch, PatchParams, WatchParams};
 use kube::core::GroupVersionKind;
 use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, Client};
 use lineshaft_api_client::sentence;
 use lineshaft_operator::install as operator;
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::outage::Outage;
-use super::resource::Served;
+use super::resource::{self, Served};
 
 /// Owner of the fields of what is installed.
 const MANAGER: &str = "lineshaft-install";
 /// An API server establishes a CRD within seconds.
 const ESTABLISHED_WITHIN: Duration = Duration::from_secs(30);
+/// Between two looks whether a new kind can be watched, which takes some milliseconds.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(10);
 
 /// Why something could not be installed.
 #[derive(Debug, thiserror::Error)]
@@ -112,12 +114,29 @@ async fn ensure(client: &Client, wanted: &Value) -> Result<bool, InstallError> {
 
 async fn established(client: &Client, name: &str) -> Result<(), Cause> {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let condition = await_condition(api, name, conditions::is_crd_established());
-    match timeout(ESTABLISHED_WITHIN, condition).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(Cause::Watch(Box::new(error))),
-        Err(_) => Err(Cause::NotEstablished),
+    let served = async {
+        let condition = await_condition(api, name, conditions::is_crd_established());
+        condition.await.map_err(|error| Cause::Watch(Box::new(error)))?;
+        watchable(client, name).await
+    };
+    timeout(ESTABLISHED_WITHIN, served).await.unwrap_or(Err(Cause::NotEstablished))
+}
+
+/// The first watch of a new kind makes the server fill a cache, and is told to come back in a second. Whoever watches
+/// after this is served at once.
+async fn watchable(client: &Client, crd: &str) -> Result<(), Cause> {
+    let own = resource::own().into_iter().map(|(resource, _)| resource);
+    for kind in own.filter(|kind| format!("{}.{}", kind.plural, kind.group) == crd) {
+        let api: Api<DynamicObject> = Api::all_with(client.clone(), &kind);
+        loop {
+            match api.watch(&WatchParams::default().timeout(1), "0").await {
+                Ok(_) => break,
+                Err(error) if error.is_outage() => sleep(LOOK_AGAIN_AFTER).await,
+                Err(error) => return Err(Cause::Access(Box::new(error))),
+            }
+        }
     }
+    Ok(())
 }
 
 /// Whether everything wanted is there; the server adds defaults and metadata of its own.

@@ -162,8 +162,8 @@ impl Plant {
         if let Some(program) = apiserver {
             self.start_apiserver(arguments, program).await?;
         }
+        self.install(&self.identities.admin.impatient_client().await?).await?;
         let admin = self.identities.admin.client().await?;
-        self.install(&admin).await?;
         let (operator, agent) =
             (self.identities.operator.client().await?, self.identities.agent.client().await?);
         tokio::join!(access::wait(&operator, &OPERATOR_BEGINS), access::wait(&agent, &AGENT_BEGINS));

@@ -110,13 +110,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn comes_back_as_it_went(content in content()) {
+        fn fuzz_record_round_trip(content in content()) {
             let bytes = encode(&content).unwrap();
             prop_assert_eq!(decode::<Content>(&bytes), Ok(content));
         }
 
         #[test]
-        fn every_cut_is_found(content in content()) {
+        fn fuzz_record_cuts(content in content()) {
             let bytes = encode(&content).unwrap();
             for length in 0..bytes.len() {
                 prop_assert!(decode::<Content>(&bytes[..length]).is_err(), "cut to {} bytes", length);
@@ -124,7 +124,7 @@ mod tests {
         }
 
         #[test]
-        fn a_change_of_any_byte_is_found(content in content(), change in 1_u8..) {
+        fn fuzz_record_changes(content in content(), change in 1_u8..) {
             let mut bytes = encode(&content).unwrap();
             for at in 0..bytes.len() {
                 bytes[at] ^= change;
@@ -141,7 +141,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_an_error_and_no_panic(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
+        fn fuzz_record_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
             prop_assert!(decode::<Content>(&bytes).is_err());
         }
     }

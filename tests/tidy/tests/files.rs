@@ -1,5 +1,7 @@
 //! The shape of the source tree.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+
 use std::path::{Path, PathBuf};
 
 /// A source file holds one idea; beyond this it holds several.

@@ -27,6 +27,8 @@ pub(crate) struct TaskPlan {
     pub(crate) priority: u32,
     /// Indices into [`Plan::instances`].
     pub(crate) instances: Vec<usize>,
+    /// Bits of `%Q` that its programs write: first, count.
+    pub(crate) outputs: Vec<(u32, u32)>,
 }
 
 #[derive(Debug)]
@@ -73,7 +75,7 @@ pub(crate) fn plan(model: &mut Model<'_>, options: &Options, testing: bool) -> P
         planner.incomplete_addresses();
     }
     let mut plan = planner.plan;
-    effects::report_two_writers(model, &plan);
+    effects::note_writers(model, &mut plan);
     plan.tasks.sort_by_key(|task| (matches!(task.trigger, TriggerPlan::Background), task.priority));
     plan
 }
@@ -103,6 +105,7 @@ impl<'a> Planner<'_, 'a> {
                     trigger: TriggerPlan::Cyclic(options.default_interval_ns.max(1)),
                     priority: DEFAULT_PRIORITY,
                     instances: Vec::new(),
+                    outputs: Vec::new(),
                 });
                 self.plan.tasks.len() - 1
             });
@@ -192,6 +195,7 @@ impl<'a> Planner<'_, 'a> {
             trigger: TriggerPlan::Cyclic(options.default_interval_ns.max(1)),
             priority: DEFAULT_PRIORITY,
             instances,
+            outputs: Vec::new(),
         });
     }
 
@@ -242,6 +246,7 @@ impl<'a> Planner<'_, 'a> {
             trigger,
             priority,
             instances: Vec::new(),
+            outputs: Vec::new(),
         });
     }
 
@@ -315,6 +320,7 @@ impl<'a> Planner<'_, 'a> {
                 trigger: TriggerPlan::Background,
                 priority: u32::MAX,
                 instances: Vec::new(),
+                outputs: Vec::new(),
             });
             self.plan.tasks.len() - 1
         })

@@ -4,8 +4,10 @@ use crate::ast::{Address, AddressAt, Area};
 use crate::config::Plan;
 use crate::diagnostic::Code;
 use crate::hir::{Call, Expr, ExprKind, Place, Root, Step, Stmt, StmtKind};
+use crate::memory::Memory;
 use crate::model::{Model, VarKind};
 use crate::span::Span;
+use crate::types::TypeId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
@@ -26,16 +28,19 @@ impl Written {
     }
 }
 
-/// Warns of variables and outputs that two tasks write: the last writer wins.
-pub(crate) fn report_two_writers(model: &mut Model<'_>, plan: &Plan) {
-    if plan.tasks.len() < 2 || model.sink.has_errors() {
+/// Notes which outputs each task writes, and warns of variables and outputs that two tasks write: the last writer
+/// wins.
+pub(crate) fn note_writers(model: &mut Model<'_>, plan: &mut Plan) {
+    if model.sink.has_errors() {
         return;
     }
     let own: Vec<Written> = (0..model.pous.len()).map(|pou| Writes::of(model, pou)).collect();
     let mut writer: Vec<Option<usize>> = vec![None; model.globals.len()];
     let mut bit_writer: HashMap<u32, usize> = HashMap::new();
-    for (task, entry) in plan.tasks.iter().enumerate() {
+    for task in 0..plan.tasks.len() {
         let written = written_by(model, plan, task, &own);
+        plan.tasks[task].outputs = written.outputs.keys().copied().collect();
+        let entry = &plan.tasks[task];
         for global in written.globals {
             match writer[global] {
                 None => writer[global] = Some(task),
@@ -79,7 +84,8 @@ fn written_by(model: &Model<'_>, plan: &Plan, task: usize, own: &[Written]) -> W
             connections.place(place);
         }
         for image in &instance.images {
-            connections.located(image.address, model.pou(instance.pou).name.span);
+            connections
+                .located(connections.whole(image.address, image.ty), model.pou(instance.pou).name.span);
         }
         written.extend(&connections.written);
     }
@@ -115,8 +121,9 @@ impl Writes<'_, '_> {
             Root::Local(var) => match self.model.pou(self.pou).vars[var].kind {
                 VarKind::External(global) => self.global(global, place),
                 _ => {
-                    if let Some((address, _)) = self.model.pou(self.pou).vars[var].address {
-                        self.located_part(address, place);
+                    let var = &self.model.pou(self.pou).vars[var];
+                    if let Some((address, _)) = var.address {
+                        self.located_part(self.whole(address, var.ty), place);
                     }
                 }
             },
@@ -131,13 +138,25 @@ impl Writes<'_, '_> {
     }
 
     fn global(&mut self, global: usize, place: &Place) {
-        match self.model.globals[global].address {
+        let var = &self.model.globals[global];
+        match var.address {
             // What counts is the image: other names may lead to the same bits.
-            Some((address @ Address { area: Area::Output, .. }, _)) => self.located_part(address, place),
+            Some((address @ Address { area: Area::Output, .. }, _)) => {
+                self.located_part(self.whole(address, var.ty), place);
+            }
             _ => {
                 self.written.globals.insert(global);
             }
         }
+    }
+
+    /// All bits of a variable at an address; the address itself says how long one element is.
+    fn whole(&self, address: Address, ty: TypeId) -> Address {
+        let mut address = address;
+        if let (Some(at), None) = (&mut address.at, self.model.types.storage(ty)) {
+            at.bits = Memory::new(self.model).bytes(ty).saturating_mul(8);
+        }
+        address
     }
 
     /// A variable at an address, or one part of it.

@@ -207,6 +207,7 @@ fn build(
             },
             priority: task.priority,
             instances: task.instances.clone(),
+            outputs: task.outputs.clone(),
         })
         .collect();
     Ok(Program {

@@ -128,6 +128,8 @@ pub struct Task {
     pub priority: u32,
     /// Indices into [`Program::instances`], in order of execution.
     pub instances: Vec<usize>,
+    /// Bits of `%Q` that its programs write, themselves or through what they call: first bit, count.
+    pub outputs: Vec<(u32, u32)>,
 }
 
 /// An instance of a PROGRAM.

@@ -31,3 +31,21 @@ fn slice() {
     assert!(program.layout.find("Main.t.ET").is_some());
     assert!(program.diagnostics.is_empty(), "{:?}", program.diagnostics);
 }
+
+#[test]
+fn a_task_knows_the_outputs_that_it_writes() {
+    let program = program(
+        "FUNCTION_BLOCK Set VAR_IN_OUT x : WORD; END_VAR x := 1; END_FUNCTION_BLOCK
+         PROGRAM A
+         VAR w AT %QW10 : ARRAY[0..2] OF WORD; part AT %QW2 : WORD; through AT %QW4 : WORD; s : Set; END_VAR
+         w[1] := 1; part.%X3 := TRUE; s(x := through);
+         END_PROGRAM
+         PROGRAM B VAR lamp AT %QX0.1 : BOOL; END_VAR lamp := TRUE; END_PROGRAM
+         CONFIGURATION C RESOURCE R ON PLC
+         TASK t(INTERVAL := T#10ms, PRIORITY := 1);
+         PROGRAM a WITH t : A; PROGRAM b : B;
+         END_RESOURCE END_CONFIGURATION",
+    );
+    assert_eq!(program.tasks[0].outputs, [(35, 1), (64, 16), (160, 48)]);
+    assert_eq!(program.tasks[1].outputs, [(1, 1)]);
+}

@@ -72,6 +72,11 @@ fn words() -> Vec<&'static str> {
     words
 }
 
+/// A given number in the tests; `scripts/fuzz` says how many instead.
+fn cases(usual: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usual)
+}
+
 #[test]
 fn the_good_program_is_good() {
     let unit = SourceUnit { name: "robust.st".into(), text: GOOD.into() };
@@ -80,27 +85,27 @@ fn the_good_program_is_good() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(300), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_text(text in "\\PC{0,300}") {
+    fn fuzz_any_text(text in "\\PC{0,300}") {
         survives(&text);
     }
 
     #[test]
-    fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn fuzz_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         survives(&String::from_utf8_lossy(&bytes));
     }
 
     #[test]
-    fn word_soup(picks in proptest::collection::vec(any::<prop::sample::Index>(), 0..120)) {
+    fn fuzz_word_soup(picks in proptest::collection::vec(any::<prop::sample::Index>(), 0..120)) {
         let words = words();
         let text: Vec<&str> = picks.iter().map(|pick| *pick.get(&words)).collect();
         survives(&text.join(" "));
     }
 
     #[test]
-    fn mutations(edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0u8..3), 1..6)) {
+    fn fuzz_mutations(edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0u8..3), 1..6)) {
         let words = words();
         let mut text: Vec<&str> = GOOD.split_inclusive(char::is_whitespace).collect();
         for (at, pick, kind) in &edits {
@@ -115,7 +120,7 @@ proptest! {
     }
 
     #[test]
-    fn truncations(at in any::<prop::sample::Index>()) {
+    fn fuzz_truncations(at in any::<prop::sample::Index>()) {
         let mut end = at.index(GOOD.len());
         while !GOOD.is_char_boundary(end) {
             end -= 1;

@@ -2,11 +2,14 @@
 
 mod rig;
 
+use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lineshaft_exchange::Quality;
-use lineshaft_fieldbus::modbus::Table;
+use lineshaft_fieldbus::modbus::{Server, Table, Tables};
 use lineshaft_plc_io::spec::{DeviceWatchdog, DriverConfig, ModbusArea, OnError, SafeDefault, SafeValue};
 use lineshaft_plc_io::{DriverState, OutputMode};
 use rig::{Device, Rig, modbus};
@@ -233,4 +236,70 @@ fn two_devices_do_not_wait_for_each_other() {
     let mut rig = Rig::start(&specs, &[], SafeDefault::Zero);
     rig.wait_state("press", &DriverState::Operational);
     assert_eq!(rig.host.wait_safe_confirmed(Duration::from_millis(100)), Err(vec!["silent".to_owned()]));
+}
+
+/// A device that answers everything, and reads of discrete inputs only as long as it is told to.
+struct Sluggish {
+    tables: Arc<Tables>,
+    addr: std::net::SocketAddr,
+    silent: Arc<AtomicBool>,
+}
+
+impl Sluggish {
+    fn start() -> Self {
+        let tables = Arc::new(Tables::new(1, 100));
+        let behind =
+            Server::start(([127, 0, 0, 1], 0).into(), Arc::clone(&tables) as _).expect("a free port");
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let (addr, silent) = (listener.local_addr().expect("it is bound"), Arc::new(AtomicBool::new(false)));
+        let told = Arc::clone(&silent);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (stream, told) = (stream.expect("a master"), Arc::clone(&told));
+                let device = std::net::TcpStream::connect(behind.addr()).expect("it listens");
+                std::thread::spawn(move || relay(stream, device, &told));
+            }
+        });
+        Self { tables, addr, silent }
+    }
+}
+
+fn relay(
+    mut master: std::net::TcpStream,
+    mut device: std::net::TcpStream,
+    silent: &AtomicBool,
+) -> Option<()> {
+    let frame = |from: &mut std::net::TcpStream| {
+        let mut frame = vec![0; 6];
+        from.read_exact(&mut frame).ok()?;
+        frame.resize(6 + usize::from(u16::from_be_bytes([frame[4], frame[5]])), 0);
+        from.read_exact(&mut frame[6..]).ok()?;
+        Some(frame)
+    };
+    loop {
+        let request = frame(&mut master)?;
+        if request[7] == 2 && silent.load(Ordering::Relaxed) {
+            continue;
+        }
+        device.write_all(&request).ok()?;
+        master.write_all(&frame(&mut device)?).ok()?;
+    }
+}
+
+#[test]
+fn safe_values_do_not_wait_for_a_read_that_is_not_answered() {
+    let device = Sluggish::start();
+    let mut spec = modbus("press", device.addr.to_string(), maps());
+    let DriverConfig::ModbusMaster(config) = &mut spec.config else { unreachable!() };
+    config.timeout_ms = 60_000;
+    let mut rig = Rig::start(&[spec], &[], SafeDefault::Zero);
+    rig.commit(0, &[0b11, 0, 9, 0]);
+    rig.host.set_mode(OutputMode::Live);
+    rig.until("live outputs", |_| device.tables.get(Table::Coils, 0, 2) == [1, 1]);
+    device.silent.store(true, Ordering::Relaxed);
+    rig.until("stale inputs", |rig| rig.inputs(0).0 != Quality::Good);
+    let begin = std::time::Instant::now();
+    rig.host.set_mode(OutputMode::Safe);
+    rig.until("safe outputs", |_| device.tables.get(Table::Coils, 0, 2) == [0, 0]);
+    assert!(begin.elapsed() < Duration::from_secs(10), "only after {:?}", begin.elapsed());
 }

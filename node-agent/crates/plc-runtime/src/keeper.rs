@@ -10,20 +10,18 @@ mod report;
 mod restarts;
 mod runner;
 mod serve;
+mod supervise;
 
-use crate::clock::monotonic_ns;
 use crate::fault::FaultRecord;
 use crate::launch::{self, Bootstrap, Lifeline, Ready};
 use crate::protocol::{
-    Bundle, ChangeStatus, Counters, FaultPolicy, PROTOCOL_VERSION, RealtimeStatus, Refusal, Request,
-    Response, RunMode, State, Status, Stopped, WatchdogAction,
+    Bundle, ChangeStatus, Counters, PROTOCOL_VERSION, RealtimeStatus, Refusal, Request, Response, RunMode,
+    State, Status, Stopped,
 };
 use crate::runner::control::{Order, Report};
-use crate::{Error, scan, wire};
+use crate::{Error, wire};
 use events::{Event, Reply};
 use io::Io;
-use lineshaft_plc_compiler::ir::FaultCode;
-use lineshaft_plc_io::OutputMode;
 use restarts::Restarts;
 use runner::{Loaded, RunnerLink};
 use std::collections::VecDeque;
@@ -31,15 +29,12 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
+use supervise::Objection;
 
 /// How long devices get for their safe values when nobody said otherwise.
 const END_DEADLINE: Duration = Duration::from_secs(2);
 /// How long a runner gets to stand still: its own patience with a scan, and time to say so.
 const PARK_DEADLINE: Duration = Duration::from_secs(2);
-/// How often an unconfirmed safe state is looked at.
-const CONFIRM_LOOK: Duration = Duration::from_millis(50);
-/// Shortest time without a heartbeat that counts as a hang.
-const HANG_MIN_NS: i64 = 100_000_000;
 /// Runner processes that may end by themselves in a minute, and program faults with policy `Restart`.
 const CRASHES_MAX: usize = 5;
 const FAULTS_MAX: usize = 3;
@@ -106,6 +101,10 @@ struct Keeper {
     faults: Restarts,
     /// The runner was killed because it hung.
     hung: bool,
+    /// Since when it seems to hang.
+    suspected: Option<Instant>,
+    /// What ended live outputs while something else was carried out.
+    objection: Option<Objection>,
     realtime: RealtimeStatus,
     refused: Option<Refusal>,
     last_fault: Option<FaultRecord>,
@@ -142,6 +141,8 @@ impl Keeper {
             crashes: Restarts::new(CRASHES_MAX),
             faults: Restarts::new(FAULTS_MAX),
             hung: false,
+            suspected: None,
+            objection: None,
             realtime: RealtimeStatus::default(),
             refused: None,
             last_fault: None,
@@ -247,18 +248,7 @@ impl Keeper {
 
     fn on_report(&mut self, report: Report, _fd: Option<OwnedFd>) {
         match report {
-            Report::Good => {
-                if self.expect_good {
-                    self.expect_good = false;
-                    self.state = State::Running;
-                    self.reason.clear();
-                    self.live = true;
-                    if let Some(io) = &self.io {
-                        io.set_mode(OutputMode::Live);
-                    }
-                    tracing::info!("first good scan, outputs live");
-                }
-            }
+            Report::Good => self.go_live(),
             Report::Fault { fault, goes_on } => self.on_fault(*fault, goes_on),
             Report::Realtime(status) => self.realtime = status,
             Report::Started { pid } => tracing::info!(pid, "runner ready"),
@@ -267,187 +257,11 @@ impl Keeper {
         }
     }
 
-    fn on_fault(&mut self, fault: FaultRecord, goes_on: bool) {
-        let Some(bundle) = &self.bundle else { return };
-        let (policy, action) = (bundle.fault, bundle.watchdog.action);
-        self.counters.faults += 1;
-        self.counters.watchdog += u64::from(fault.code == FaultCode::Watchdog);
-        let summary = fault.summary();
-        let is_watchdog = fault.code == FaultCode::Watchdog;
-        tracing::warn!(fault = summary, goes_on, "the program faulted");
-        self.last_fault = Some(fault);
-        let scanning = !goes_on && !self.parking;
-        if !scanning || !matches!(self.state, State::Running | State::Starting | State::Restarting) {
-            return;
-        }
-        self.make_safe();
-        if is_watchdog {
-            self.follow(action, summary);
-        } else {
-            self.follow_policy(policy, summary);
-        }
-    }
-
-    fn follow_policy(&mut self, policy: FaultPolicy, why: String) {
-        match policy {
-            FaultPolicy::Halt | FaultPolicy::ContinueSafe | FaultPolicy::ContinueHold => {
-                self.follow(WatchdogAction::Halt, why);
-            }
-            FaultPolicy::SafeHalt => self.follow(WatchdogAction::SafeHalt, why),
-            FaultPolicy::Restart => self.follow(WatchdogAction::Restart, why),
-        }
-    }
-
-    fn follow(&mut self, action: WatchdogAction, why: String) {
-        self.state = match action {
-            WatchdogAction::Halt => State::Halted,
-            WatchdogAction::SafeHalt => State::SafeHalted,
-            WatchdogAction::Restart => {
-                let now = Instant::now();
-                match self.faults.next(now) {
-                    Some(pause) => {
-                        self.restart_at = Some(now + pause);
-                        State::Restarting
-                    }
-                    None => State::SafeHalted,
-                }
-            }
-        };
-        self.reason = why;
-    }
-
-    /// The outputs of every device go to their safe values, whatever the program does.
-    fn make_safe(&mut self) {
-        self.expect_good = false;
-        self.live = false;
-        if let Some(io) = &self.io {
-            io.set_mode(OutputMode::Safe);
-        }
-    }
-
-    fn on_runner_ended(&mut self, how: &str) {
-        self.make_safe();
-        self.runner = None;
-        if self.ending {
-            return;
-        }
-        tracing::error!(how, "the runner ended");
-        if std::mem::take(&mut self.hung) {
-            let action = self.bundle.as_ref().map_or(WatchdogAction::Halt, |b| b.watchdog.action);
-            self.follow(action, "the runner hung and was killed".to_owned());
-            return;
-        }
-        self.counters.crashes += 1;
-        let wanted = self.bundle.as_ref().map(|b| b.run);
-        if wanted.is_none() || matches!(self.state, State::Halted | State::SafeHalted) {
-            return;
-        }
-        let now = Instant::now();
-        self.reason = format!("the runner ended: {how}");
-        match self.crashes.next(now) {
-            Some(pause) => {
-                self.restart_at = Some(now + pause);
-                self.state = State::Restarting;
-            }
-            None => {
-                self.reason = format!("the runner ended {CRASHES_MAX} times in a minute, last: {how}");
-                self.state = State::Halted;
-            }
-        }
-    }
-
-    fn on_drivers_changed(&mut self) {
-        let wants = self.io.as_mut().and_then(Io::observe);
-        if let (Some(driver), State::Running, Some(bundle)) = (wants, self.state, &self.bundle) {
-            let policy = bundle.fault;
-            self.stand_still();
-            self.follow_policy(policy, format!("driver {driver}: inputs are missing for too long"));
-        }
-    }
-
-    // Time.
-
-    fn next_look(&self) -> Instant {
-        let now = Instant::now();
-        let mut next = now + Duration::from_hours(1);
-        if let Some(at) = self.restart_at {
-            next = next.min(at);
-        }
-        if let Some(limit) = self.hang_limit_ns() {
-            next = next.min(now + Duration::from_nanos(limit as u64 / 2));
-        }
-        if !self.live && self.io.as_ref().is_some_and(|io| !io.is_safe_confirmed()) {
-            next = next.min(now + CONFIRM_LOOK);
-        }
-        next
-    }
-
-    fn look(&mut self) {
-        if self.restart_at.is_some_and(|at| at <= Instant::now()) {
-            self.restart_at = None;
-            self.restart();
-        }
-        let since = self.io.as_ref().map_or(0, Io::scan_since_ns);
-        if let Some(limit) = self.hang_limit_ns()
-            && since != 0
-            && monotonic_ns().saturating_sub(since) > limit
-            && let Some(runner) = &self.runner
-        {
-            tracing::error!("the runner hangs, killing it");
-            self.counters.watchdog += 1;
-            self.hung = true;
-            runner.kill();
-            self.make_safe();
-        }
-    }
-
-    /// How long a scan may take before its process is killed; `None` while nothing scans.
-    fn hang_limit_ns(&self) -> Option<i64> {
-        let (bundle, loaded) = (self.bundle.as_ref()?, self.loaded.as_ref()?);
-        let scanning = self.runner.is_some() && !self.hung && (self.live || self.expect_good);
-        if !scanning || !bundle.watchdog.enabled {
-            return None;
-        }
-        let interval = loaded.tasks.iter().map(|t| t.interval_ns).max().unwrap_or(0);
-        let timeout = scan::timeout_ns(&bundle.watchdog, interval);
-        // A tolerated scan may take ten timeouts before the runner ends it itself.
-        let tolerated = if bundle.watchdog.sensitivity > 1 { 10 } else { 1 };
-        Some(timeout.saturating_mul(2 * tolerated).max(HANG_MIN_NS))
-    }
-
-    fn restart(&mut self) {
-        let Some(bundle) = self.bundle.clone() else { return };
-        if self.is_installed() {
-            self.order(&Order::Reset);
-            self.set_run_mode(RunMode::Running);
-        } else if let Err(refusal) = self.bring_up(bundle) {
-            tracing::error!(refusal.message, "cannot start the program again");
-            if self.restart_at.is_none() {
-                self.state = State::Halted;
-                self.reason = refusal.message;
-            }
-        }
-    }
-
-    fn acknowledge(&mut self) {
-        if !matches!(self.state, State::Halted | State::SafeHalted) {
-            return;
-        }
-        self.faults.clear();
-        self.crashes.clear();
-        self.state = State::Starting;
-        "acknowledged".clone_into(&mut self.reason);
-        self.restart();
-    }
-
     // Orders.
 
-    fn order(&mut self, order: &Order) {
-        if let Some(runner) = &self.runner
-            && let Err(error) = runner.send(order, None)
-        {
-            // Its end is on the way as an event.
-            tracing::warn!(%error, "the runner does not take orders");
+    fn order(&self, order: Order) {
+        if let Some(runner) = &self.runner {
+            runner.send(order, None);
         }
     }
 
@@ -456,7 +270,7 @@ impl Keeper {
         match run {
             RunMode::Running => {
                 self.expect_good = true;
-                self.order(&Order::Run);
+                self.order(Order::Run);
                 if self.state != State::Running {
                     self.state = State::Starting;
                     "waiting for the first good scan".clone_into(&mut self.reason);
@@ -464,12 +278,14 @@ impl Keeper {
             }
             RunMode::Stopped => {
                 self.stand_still();
-                self.order(&Order::Reset);
+                self.restart_at = None;
+                self.order(Order::Reset);
                 self.state = State::Stopped;
                 self.reason.clear();
             }
             RunMode::Paused => {
                 self.stand_still();
+                self.restart_at = None;
                 self.state = State::Paused;
                 self.reason.clear();
             }
@@ -482,15 +298,12 @@ impl Keeper {
         if self.runner.is_none() {
             return;
         }
-        self.order(&Order::Park);
+        self.order(Order::Park);
         self.parking = true;
         let parked = self.wait_for(PARK_DEADLINE, |report| matches!(report, Report::Parked));
         self.parking = false;
-        if parked.err() == Some(Silence::TimedOut)
-            && let Some(runner) = self.runner.take()
-        {
-            tracing::error!("the runner does not stand still, killing it");
-            runner.kill();
+        if parked.err() == Some(Silence::TimedOut) {
+            self.give_up_runner("it did not stand still and was killed");
         }
         self.make_safe();
     }
@@ -503,8 +316,17 @@ impl Keeper {
     ) -> Result<(Report, Option<OwnedFd>), Silence> {
         let deadline = Instant::now() + limit;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(event) = self.inbox.recv_timeout(left) else { return Err(Silence::TimedOut) };
+            // Whatever is waited for, a program whose outputs are live is watched meanwhile.
+            self.look_for_hang();
+            if self.runner.is_none() {
+                return Err(Silence::RunnerGone);
+            }
+            let now = Instant::now();
+            if now >= deadline {
+                return Err(Silence::TimedOut);
+            }
+            let until = self.next_hang_look().map_or(deadline, |look| look.min(deadline));
+            let Ok(event) = self.inbox.recv_timeout(until.saturating_duration_since(now)) else { continue };
             match event {
                 Event::Report { runner, report, fd } if self.is_present(runner) && wanted(&report) => {
                     return Ok((*report, fd));
@@ -531,7 +353,7 @@ impl Keeper {
         self.ending = true;
         self.restart_at = None;
         self.make_safe();
-        self.order(&Order::Quit);
+        self.order(Order::Quit);
         if let Some(link) = &self.runner {
             let number = link.number;
             let deadline = Instant::now() + PARK_DEADLINE;

@@ -3,6 +3,7 @@
 //! [`Scanner::scan`] allocates nothing, takes no lock, makes no system call but reading the clock, and touches
 //! no file and no device; `tests/no_allocation.rs` proves the first.
 
+mod outputs;
 mod thread;
 mod watch;
 
@@ -17,6 +18,7 @@ use lineshaft_exchange::{BoardRef, FrameHeader, MAX_TASKS, Quality, ScanRecord, 
 use lineshaft_plc_compiler::ir::FaultCode;
 use lineshaft_plc_compiler::{Program, Trigger};
 use lineshaft_plc_io::{FrameMap, SafeFrame};
+use outputs::Outputs;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -58,6 +60,13 @@ struct Running {
     /// An event task that was released.
     released: bool,
     timeout_ns: i64,
+    /// Bits of `%Q` that it writes.
+    outputs: Vec<u8>,
+    /// Those go to the devices with their safe values, until its next good scan.
+    outputs_safe: bool,
+    /// It had a good scan since the program began to run.
+    good: bool,
+    faults_in_a_row: u32,
 }
 
 /// How a scan ended.
@@ -89,7 +98,7 @@ pub struct Scanner {
     /// Absolute time at which the task clock is 0.
     clock_base_ns: i64,
     scans: u64,
-    faults_in_a_row: u32,
+    outputs: Outputs,
 }
 
 impl Scanner {
@@ -113,7 +122,7 @@ impl Scanner {
             watch,
             clock_base_ns: now_ns,
             scans: 0,
-            faults_in_a_row: 0,
+            outputs: Outputs::new(0),
         };
         scanner.adopt_tasks(now_ns);
         // Readers see initial values before the first scan.
@@ -139,10 +148,13 @@ impl Scanner {
     /// Takes the tasks of the machine's program; those that existed before keep their place on the grid.
     fn adopt_tasks(&mut self, now_ns: i64) {
         let program = Arc::clone(self.machine.program());
+        self.outputs = Outputs::new(program.layout.sections.outputs.len());
+        self.outputs.learn_safe_values(&self.ports);
         let before = std::mem::take(&mut self.tasks);
         self.tasks = task::by_priority(&program).iter().map(|&i| running(&program, i, now_ns)).collect();
         for task in &mut self.tasks {
             let Some(old) = before.iter().find(|t| t.name.eq_ignore_ascii_case(&task.name)) else { continue };
+            (task.outputs_safe, task.good) = (old.outputs_safe, old.good);
             if old.trigger == task.trigger {
                 (task.grid, task.edge, task.released) = (old.grid, old.edge, old.released);
             }
@@ -172,6 +184,7 @@ impl Scanner {
     pub fn connect(&mut self, ports: Vec<Port>, board: BoardRef) {
         self.ports = ports;
         self.board = board;
+        self.outputs.learn_safe_values(&self.ports);
         let count = self.machine.program().tasks.len().min(MAX_TASKS);
         self.board.task_count.store(count as u32, Ordering::Release);
     }
@@ -182,7 +195,6 @@ impl Scanner {
         let old_snapshot = std::mem::replace(&mut self.snapshot, snapshot);
         self.adopt_tasks(now_ns);
         self.publish(self.task_time_ns(now_ns));
-        self.faults_in_a_row = 0;
         (old, old_snapshot)
     }
 
@@ -200,12 +212,12 @@ impl Scanner {
     /// anew.
     pub fn resume(&mut self, since_ns: i64, now_ns: i64) {
         self.clock_base_ns = self.clock_base_ns.saturating_add(now_ns.saturating_sub(since_ns));
-        self.faults_in_a_row = 0;
         let program = Arc::clone(self.machine.program());
         for task in &mut self.tasks {
             let interval = program.tasks.get(task.index).and_then(task::interval_ns);
             task.grid = interval.map(|interval| Grid::starting_at(now_ns, interval));
             (task.edge, task.released) = (Edge::default(), false);
+            (task.good, task.faults_in_a_row) = (false, 0);
         }
         self.sampling = self.sampling.map(|_| Grid::starting_at(now_ns, BACKGROUND_INTERVAL_NS));
     }
@@ -231,6 +243,11 @@ impl Scanner {
         self.tasks.iter().position(|t| t.released || t.grid.is_some_and(|grid| grid.is_due(now_ns)))
     }
 
+    /// Shows the keeper that the scan thread lives.
+    pub fn beat(&self, now_ns: i64) {
+        self.board.beat(now_ns);
+    }
+
     /// One scan of a task.
     pub fn scan(&mut self, position: usize, clock: &impl Fn() -> i64) -> Outcome {
         let start_ns = clock();
@@ -249,6 +266,9 @@ impl Scanner {
         self.watch.begin(armed, self.machine.attention());
 
         self.latch();
+        if let Some(image) = output_image(&self.machine) {
+            self.outputs.begin(image);
+        }
         let mut result = Ok(());
         for i in 0..self.tasks[position].instances.len() {
             let instance = self.tasks[position].instances[i];
@@ -264,12 +284,14 @@ impl Scanner {
         }
         let outcome = match result {
             Ok(()) => {
-                self.faults_in_a_row = 0;
+                let task = &mut self.tasks[position];
+                (task.good, task.outputs_safe, task.faults_in_a_row) = (true, false, 0);
                 self.commit(end_ns);
+                self.board.outputs_live.store(1, Ordering::Release);
                 self.release_events();
                 Outcome::Good
             }
-            Err(fault) => self.faulted(position, fault),
+            Err(fault) => self.faulted(position, fault, end_ns),
         };
         self.publish(now_ns);
         self.count(position, slot_ns, start_ns, clock());
@@ -292,27 +314,14 @@ impl Scanner {
         }
     }
 
+    /// The outputs go to the drivers, safe values where a task's must be safe.
     fn commit(&mut self, end_ns: i64) {
-        let section = self.machine.program().layout.sections.outputs.clone();
-        let Some(image) = self.machine.state().get(section.start as usize..section.end as usize) else {
-            return;
-        };
+        let Some(image) = output_image(&self.machine) else { return };
+        let safe = self.tasks.iter().filter(|task| task.outputs_safe).map(|task| task.outputs.as_slice());
+        let image = self.outputs.going(image, safe);
         for port in &mut self.ports {
             let header = FrameHeader { sequence: self.scans, time_ns: end_ns, quality: Quality::Good };
             port.side.outputs.publish(header, |frame| port.outputs.gather(image, frame));
-        }
-        self.board.outputs_live.store(1, Ordering::Release);
-    }
-
-    /// Safe values instead of the program's.
-    fn commit_safe(&mut self, end_ns: i64) {
-        for port in &mut self.ports {
-            let header = FrameHeader { sequence: self.scans, time_ns: end_ns, quality: Quality::Good };
-            port.side.outputs.publish(header, |frame| {
-                for ((byte, value), hold) in frame.iter_mut().zip(&port.safe.values).zip(&port.safe.hold) {
-                    *byte = *byte & hold | value & !hold;
-                }
-            });
         }
     }
 
@@ -345,19 +354,27 @@ impl Scanner {
         self.board.beat(end_ns);
     }
 
-    fn faulted(&mut self, position: usize, mut fault: Box<FaultRecord>) -> Outcome {
-        fault.task.clone_from(&self.tasks[position].name);
+    fn faulted(&mut self, position: usize, mut fault: Box<FaultRecord>, end_ns: i64) -> Outcome {
+        let policy = self.settings.fault;
+        let task = &mut self.tasks[position];
+        fault.task.clone_from(&task.name);
         fault.scan = self.scans;
         fault.unix_ms = crate::clock::unix_ms();
-        self.faults_in_a_row += 1;
-        let policy = self.settings.fault;
-        let may = matches!(policy, FaultPolicy::ContinueSafe | FaultPolicy::ContinueHold)
-            && fault.code != FaultCode::Watchdog
-            && self.faults_in_a_row < FAULTS_IN_A_ROW_MAX;
-        if policy == FaultPolicy::ContinueSafe {
-            self.commit_safe(crate::clock::monotonic_ns());
+        task.faults_in_a_row += 1;
+        let continues = matches!(policy, FaultPolicy::ContinueSafe | FaultPolicy::ContinueHold);
+        let goes_on =
+            continues && fault.code != FaultCode::Watchdog && task.faults_in_a_row < FAULTS_IN_A_ROW_MAX;
+        if continues {
+            // Outputs that this task has not driven yet are safe, and stay so.
+            task.outputs_safe |= policy == FaultPolicy::ContinueSafe || !task.good;
+            let section = self.machine.program().layout.sections.outputs.clone();
+            let image = self.machine.state_mut().get_mut(section.start as usize..section.end as usize);
+            if let Some(image) = image {
+                self.outputs.take_back(image);
+            }
+            self.commit(end_ns);
         }
-        Outcome::Faulted { fault, goes_on: may }
+        Outcome::Faulted { fault, goes_on }
     }
 
     /// A scan that ended by itself, but too late once too often.
@@ -376,6 +393,12 @@ impl Scanner {
     }
 }
 
+/// `%Q` of a program.
+fn output_image(machine: &Machine) -> Option<&[u8]> {
+    let section = &machine.program().layout.sections.outputs;
+    machine.state().get(section.start as usize..section.end as usize)
+}
+
 fn running(program: &Program, index: usize, now_ns: i64) -> Running {
     let task = &program.tasks[index];
     Running {
@@ -387,6 +410,10 @@ fn running(program: &Program, index: usize, now_ns: i64) -> Running {
         edge: Edge::default(),
         released: false,
         timeout_ns: i64::MAX,
+        outputs: outputs::bits(&task.outputs, program.layout.sections.outputs.len()),
+        outputs_safe: false,
+        good: false,
+        faults_in_a_row: 0,
     }
 }
 

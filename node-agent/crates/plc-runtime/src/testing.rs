@@ -7,8 +7,8 @@
 mod explain;
 
 use crate::Error;
-use crate::fault::{FaultRecord, STANDARD_FILE, parse_place};
 use crate::engine::{EngineKind, EngineOptions, Machine};
+use crate::fault::{FaultRecord, STANDARD_FILE, parse_place};
 use crate::state::literal_at;
 use lineshaft_plc_compiler::TestProgram;
 use lineshaft_plc_compiler::diagnostic::Place;

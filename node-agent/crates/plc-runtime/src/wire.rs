@@ -116,6 +116,12 @@ pub(crate) fn receive_with<T: DeserializeOwned>(stream: &UnixStream) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::{
+        Bundle, FaultPolicy, Identity, IoSpec, ProgramSpec, RealtimeMode, Request, Response, RunMode,
+        SafeDefault, SafeTarget, SafeValue, Scheduling, Semantics, UpdatePolicy, WatchdogSpec,
+    };
+    use crate::runner::control::{Order, Report};
+    use proptest::prelude::*;
     use std::os::fd::AsFd;
 
     #[test]
@@ -129,6 +135,97 @@ mod tests {
         assert_eq!((one, fds.len()), (1, 1));
         assert_eq!(receive_with::<u8>(&b).map(|(m, f)| (m, f.len())).unwrap(), (2, 0));
         assert!(matches!(receive_with::<u8>(&b), Err(Error::Closed)));
+    }
+
+    /// Requests with everything in them that a client can send.
+    fn requests() -> impl Strategy<Value = Request> {
+        let text = || ".{0,40}";
+        let bundle = (text(), text(), any::<i64>(), any::<Option<u64>>(), text()).prop_map(
+            |(name, source, generation, timeout_ns, value)| {
+                let options = lineshaft_plc_compiler::Options::default();
+                let unit = lineshaft_plc_compiler::SourceUnit { name: name.clone(), text: source };
+                Request::Apply(Box::new(Bundle {
+                    identity: Identity::default(),
+                    generation,
+                    program: ProgramSpec {
+                        hash: name.clone(),
+                        sources: vec![unit],
+                        options,
+                        semantics: Semantics::default(),
+                    },
+                    update: UpdatePolicy::default(),
+                    run: RunMode::Paused,
+                    scheduling: Scheduling::Preemptive,
+                    io: IoSpec {
+                        drivers: Vec::new(),
+                        safe_state: vec![SafeValue { target: SafeTarget::Variable(name), value }],
+                        safe_state_default: SafeDefault::Hold,
+                    },
+                    watchdog: WatchdogSpec { timeout_ns, ..WatchdogSpec::default() },
+                    fault: FaultPolicy::ContinueHold,
+                    realtime: RealtimeMode::Preferred,
+                }))
+            },
+        );
+        prop_oneof![
+            bundle,
+            Just(Request::Status),
+            any::<u64>().prop_map(|since_revision| Request::Watch { since_revision }),
+            proptest::collection::vec(text(), 0..5).prop_map(|paths| Request::Read { paths }),
+            any::<u64>().prop_map(|deadline_ms| Request::Shutdown { deadline_ms }),
+        ]
+    }
+
+    fn is_typed<T>(result: &Result<T, Error>) -> bool {
+        matches!(result, Ok(_) | Err(Error::Closed | Error::Malformed(_)))
+    }
+
+    proptest! {
+        #[test]
+        fn fuzz_wire_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..400), length in any::<Option<u32>>()) {
+            let framed = length.map(u32::to_le_bytes).into_iter().flatten().chain(bytes).collect::<Vec<_>>();
+            prop_assert!(is_typed(&receive::<Request>(&mut framed.as_slice())));
+            prop_assert!(is_typed(&receive::<Response>(&mut framed.as_slice())));
+            prop_assert!(is_typed(&receive::<Order>(&mut framed.as_slice())));
+            prop_assert!(is_typed(&receive::<Report>(&mut framed.as_slice())));
+        }
+
+        #[test]
+        fn fuzz_wire_mutations(
+            request in requests(),
+            changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..6),
+            cut in any::<Option<proptest::sample::Index>>(),
+        ) {
+            let mut frame = Vec::new();
+            send(&mut frame, &request).unwrap();
+            let whole = receive::<Request>(&mut frame.as_slice()).unwrap();
+            prop_assert_eq!(format!("{whole:?}"), format!("{request:?}"));
+            for (at, value) in changes {
+                let at = at.index(frame.len());
+                frame[at] = value;
+            }
+            if let Some(cut) = cut {
+                frame.truncate(cut.index(frame.len()));
+            }
+            prop_assert!(is_typed(&receive::<Request>(&mut frame.as_slice())));
+        }
+    }
+
+    /// Content that nests without end is refused before it takes the stack, and a length alone takes no memory.
+    #[test]
+    fn deep_and_boastful_frames_are_refused() {
+        for inner in [
+            vec![0x81; 1 << 20],
+            vec![0x9f; 1 << 20],
+            [vec![0x9b], vec![0xff; 8]].concat(),
+            [vec![0x5b], vec![0x7f; 8]].concat(),
+        ] {
+            let frame = [&(inner.len() as u32).to_le_bytes()[..], &inner].concat();
+            assert!(matches!(receive::<Request>(&mut frame.as_slice()), Err(Error::Malformed(_))));
+            assert!(matches!(receive::<serde_json::Value>(&mut frame.as_slice()), Err(Error::Malformed(_))));
+        }
+        let boast = (MESSAGE_BYTES_MAX as u32).to_le_bytes();
+        assert!(matches!(receive::<Request>(&mut boast.as_slice()), Err(Error::Closed)));
     }
 
     #[test]

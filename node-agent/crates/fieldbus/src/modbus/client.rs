@@ -2,11 +2,15 @@
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::io::ErrorKind;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_modbus::client::{Client as _, Context};
+use tokio_modbus::client::{Client as _, Context as Connection};
 use tokio_modbus::{Error, Request, Response, Slave};
 
 use super::{Exception, ModbusError};
@@ -16,7 +20,7 @@ use super::{Exception, ModbusError};
 /// After an error for which [`ModbusError::connection_is_fine`] is false the connection has to be dropped: a late
 /// answer could otherwise be taken for that of a later request.
 pub struct Client {
-    context: Context,
+    context: Connection,
     limit: Duration,
 }
 
@@ -37,7 +41,8 @@ impl Client {
         // Requests are small and each waits for its answer: collecting them would only delay.
         let immediate = stream.set_nodelay(true);
         immediate.map_err(|source| ModbusError::Connect { endpoint: endpoint.to_owned(), source })?;
-        Ok(Self { context: tokio_modbus::client::tcp::attach_slave(stream, Slave(unit_id)), limit })
+        let context = tokio_modbus::client::tcp::attach_slave(Honest(stream), Slave(unit_id));
+        Ok(Self { context, limit })
     }
 
     /// Function 1.
@@ -145,12 +150,50 @@ impl Client {
             Some(Err(Error::Protocol(error))) => {
                 Err(ModbusError::WrongAnswer { request: name(), problem: error.to_string() })
             }
-            // The library reports the end of the stream as the last error of the system, whatever that was.
-            Some(Err(Error::Transport(source))) if source.raw_os_error() == Some(0) => {
+            Some(Err(Error::Transport(source))) if source.kind() == ErrorKind::UnexpectedEof => {
                 Err(ModbusError::Closed { request: name() })
             }
             Some(Err(Error::Transport(source))) => Err(ModbusError::Lost { request: name(), source }),
         }
+    }
+}
+
+/// A stream whose end is an error of its own: the library would report whatever error the thread met last.
+#[derive(Debug)]
+struct Honest(TcpStream);
+
+impl AsyncRead for Honest {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let (before, room) = (buffer.filled().len(), buffer.remaining());
+        let polled = Pin::new(&mut self.0).poll_read(cx, buffer);
+        match polled {
+            Poll::Ready(Ok(())) if room > 0 && buffer.filled().len() == before => {
+                Poll::Ready(Err(ErrorKind::UnexpectedEof.into()))
+            }
+            other => other,
+        }
+    }
+}
+
+impl AsyncWrite for Honest {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
 

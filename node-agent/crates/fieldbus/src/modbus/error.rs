@@ -9,7 +9,7 @@ use tokio_modbus::ExceptionCode;
 #[derive(Debug, thiserror::Error)]
 pub enum ModbusError {
     /// No connection.
-    #[error("cannot connect to {endpoint}: {source}")]
+    #[error("cannot connect to {endpoint}: {}", plain(.source))]
     Connect {
         /// Host and port.
         endpoint: String,
@@ -17,7 +17,7 @@ pub enum ModbusError {
         source: std::io::Error,
     },
     /// No connection within the time limit.
-    #[error("cannot connect to {endpoint} within {limit:?}")]
+    #[error("cannot connect to {endpoint} within {limit:?}: check the address, and whether the device is on")]
     ConnectTimeout {
         /// Host and port.
         endpoint: String,
@@ -33,7 +33,7 @@ pub enum ModbusError {
         limit: Duration,
     },
     /// The connection broke.
-    #[error("connection lost during {request}: {source}")]
+    #[error("connection lost during {request}: {}", plain(.source))]
     Lost {
         /// What was asked.
         request: String,
@@ -69,6 +69,26 @@ impl ModbusError {
     pub fn connection_is_fine(&self) -> bool {
         matches!(self, Self::Refused { .. })
     }
+}
+
+/// What a person can do about a system's answer, without its number.
+fn plain(source: &std::io::Error) -> String {
+    use std::io::ErrorKind as K;
+    let text = match source.kind() {
+        K::ConnectionRefused => "nothing listens there; check the port, and whether the device is on",
+        K::HostUnreachable | K::NetworkUnreachable => {
+            "there is no way to it; check the address, the cable and the network"
+        }
+        K::TimedOut => "it does not answer any more; check the network, and whether the device is on",
+        K::ConnectionReset | K::ConnectionAborted | K::BrokenPipe => {
+            "the device broke it off; it may have been restarted, or allow fewer connections"
+        }
+        _ => {
+            let text = source.to_string();
+            return text.split(" (os error ").next().unwrap_or_default().to_owned();
+        }
+    };
+    text.to_owned()
 }
 
 /// A device's reason to refuse a request.
@@ -152,6 +172,19 @@ impl From<Exception> for ExceptionCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_say_what_to_do_and_not_the_number_of_an_error() {
+        let connect = |code| {
+            let source = std::io::Error::from_raw_os_error(code);
+            ModbusError::Connect { endpoint: "press:502".to_owned(), source }.to_string()
+        };
+        let refused = "cannot connect to press:502: nothing listens there; check the port, and whether the device is on";
+        assert_eq!(connect(111), refused);
+        for code in 1..134 {
+            assert!(!connect(code).contains("os error"), "{}", connect(code));
+        }
+    }
 
     #[test]
     fn every_code_survives_the_way_through_the_library() {

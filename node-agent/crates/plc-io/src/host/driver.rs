@@ -27,6 +27,12 @@ pub enum IoError {
     /// The time that a stopping driver had is over; an answer may have been on its way.
     #[error("given up on an answer because the driver has to end")]
     GivenUp,
+    /// Safe values must not wait for an answer that may take long.
+    #[error("the device took too long for an answer while its outputs had to go safe; it is connected anew")]
+    HeldUp,
+    /// A defect of the driver itself.
+    #[error("a defect in this driver ended it; it is started again, and the log says where the defect is")]
+    Panicked,
     /// The device did not acknowledge its safe values in time.
     #[error("the device has not acknowledged its safe values in time: {0}")]
     SafeNotConfirmed(String),

@@ -14,6 +14,9 @@ use super::inputs::Inputs;
 use super::status::{DriverState, StatusCell};
 use crate::spec::{DriverPlan, SafeFrame};
 
+/// How long a request that is under way may hold up an order to go safe. After that its connection is given up.
+const SAFE_PATIENCE: Duration = Duration::from_millis(500);
+
 /// The port of one driver.
 #[derive(Debug)]
 pub struct DriverPort {
@@ -164,26 +167,34 @@ impl DriverPort {
         self.patiently(woken).await;
     }
 
-    /// Waits for the answer to a request while inputs age; gives up when a stopping driver has no time left.
+    /// Waits for the answer to a request while inputs age; gives up when a stopping driver has no time left, or when
+    /// safe values have to be sent and the answer keeps them waiting.
     pub(crate) async fn request<T>(
         &mut self,
         work: impl Future<Output = Result<T, ModbusError>>,
     ) -> Result<T, IoError> {
         let control = Arc::clone(&self.control);
+        let begun = control.order();
         let out_of_time = async {
             loop {
-                match control.stop_by() {
-                    Some(by) => return tokio::time::sleep_until(by.into()).await,
-                    // Every order is looked at again after the request, so none is lost by this.
-                    None => control.woken().await,
+                let order = control.order();
+                if order != begun && order.mode == OutputMode::Safe {
+                    tokio::time::sleep(SAFE_PATIENCE).await;
+                    return IoError::HeldUp;
                 }
+                if let Some(by) = control.stop_by() {
+                    tokio::time::sleep_until(by.into()).await;
+                    return IoError::GivenUp;
+                }
+                // Every order is looked at again after the request, so none is lost by this.
+                control.woken().await;
             }
         };
         let bounded = async {
             tokio::select! {
                 biased;
                 result = work => Ok(result?),
-                () = out_of_time => Err(IoError::GivenUp),
+                error = out_of_time => Err(error),
             }
         };
         self.patiently(bounded).await

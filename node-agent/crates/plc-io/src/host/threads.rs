@@ -1,5 +1,6 @@
 //! The drivers of a runtime, each on its thread.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use lineshaft_fieldbus::Backoff;
 
 use super::control::{Control, OutputMode, StopToken};
 use super::status::{DriverState, DriverStatus, StatusCell};
-use super::{Driver, DriverPort};
+use super::{Driver, DriverPort, IoError};
 use crate::drivers::{LoopbackDriver, ModbusDriver, SimulatedDriver};
 use crate::spec::{DriverPlan, IoPlan, PlannedDriver, SafeFrame};
 
@@ -142,8 +143,6 @@ impl Running {
         side: lineshaft_exchange::DriverSide,
         changed: Wakeup,
     ) -> Result<Self, HostError> {
-        let control = Arc::new(Control::new());
-        let status = Arc::new(StatusCell::new(changed));
         let failed = |source| HostError::Thread { name: plan.name.clone(), source };
         let driver: Box<dyn Driver> = match &plan.driver {
             PlannedDriver::Modbus(modbus) => {
@@ -153,6 +152,19 @@ impl Running {
             PlannedDriver::Simulated(script) => Box::new(SimulatedDriver::new(script.clone())),
             PlannedDriver::Loopback(links) => Box::new(LoopbackDriver::new(links.clone())),
         };
+        Self::with(driver, plan, safe, side, changed)
+    }
+
+    fn with(
+        driver: Box<dyn Driver>,
+        plan: &DriverPlan,
+        safe: SafeFrame,
+        side: lineshaft_exchange::DriverSide,
+        changed: Wakeup,
+    ) -> Result<Self, HostError> {
+        let control = Arc::new(Control::new());
+        let status = Arc::new(StatusCell::new(changed));
+        let failed = |source| HostError::Thread { name: plan.name.clone(), source };
         let port = DriverPort::new(plan, safe, side, Arc::clone(&control), Arc::clone(&status));
         let stop = StopToken::new(Arc::clone(&control));
         let end = End { control: Arc::clone(&control), status: Arc::clone(&status) };
@@ -213,6 +225,12 @@ impl Drop for End {
     }
 }
 
+/// Carries on after a panic: the thread of a driver must not be gone while its outputs are live and its inputs count
+/// as good. What a driver does next is to open, or to write safe values, and both begin from nothing.
+fn survive(act: impl FnOnce() -> Result<(), IoError>) -> Result<(), IoError> {
+    catch_unwind(AssertUnwindSafe(act)).unwrap_or(Err(IoError::Panicked))
+}
+
 /// A driver's whole life.
 fn work(
     mut driver: Box<dyn Driver>,
@@ -222,9 +240,8 @@ fn work(
     _end: &End,
 ) {
     while !stop.is_stopped() {
-        let Err(error) = driver.open(&mut port, stop).and_then(|()| driver.run(&mut port, stop)) else {
-            break;
-        };
+        let exchange = || driver.open(&mut port, stop).and_then(|()| driver.run(&mut port, stop));
+        let Err(error) = survive(exchange) else { break };
         if port.is_operational() {
             backoff.reset();
         }
@@ -238,7 +255,77 @@ fn work(
             port.wait(left);
         }
     }
-    if let Err(error) = driver.safe(&mut port) {
+    if let Err(error) = survive(|| driver.safe(&mut port)) {
         port.failed(&error.to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{DriverConfig, DriverSpec, LoopbackLink, LoopbackSpec, OnError, SafeDefault, plan};
+    use lineshaft_exchange::{FrameHeader, Quality};
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// Panics once each in `run` and in `safe`.
+    struct Shaky {
+        opened: Arc<AtomicU32>,
+        panicked: bool,
+    }
+
+    impl Driver for Shaky {
+        fn open(&mut self, port: &mut DriverPort, _: &StopToken) -> Result<(), IoError> {
+            if self.opened.fetch_add(1, Ordering::Relaxed) == 0 {
+                port.add_group(0..1, Duration::from_millis(1));
+            }
+            Ok(())
+        }
+
+        fn run(&mut self, port: &mut DriverPort, stop: &StopToken) -> Result<(), IoError> {
+            port.inputs_good(0, |frame| frame[0] = 1);
+            port.confirm(port.order());
+            assert!(std::mem::replace(&mut self.panicked, true), "a defect");
+            port.set_state(DriverState::Operational);
+            while !stop.is_stopped() {
+                port.wait(Duration::from_millis(1));
+            }
+            self.panicked = false;
+            Ok(())
+        }
+
+        fn safe(&mut self, port: &mut DriverPort) -> Result<(), IoError> {
+            port.doubt();
+            assert!(self.panicked, "another defect");
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_driver_that_panics_is_lost_and_opened_again_and_its_end_is_reported() {
+        let link = LoopbackLink { from: "%QX0.0".into(), to: "%IX0.0".into(), count: 1 };
+        let config = DriverConfig::Loopback(LoopbackSpec { links: vec![link] });
+        let spec = DriverSpec { name: "shaky".into(), on_error: OnError::Hold, error_ms: 100, config };
+        let plan = plan(&[spec]).unwrap();
+        let safe = crate::plan_safe(&plan, &[], SafeDefault::Zero).unwrap().remove(0);
+        let exchange = Exchange::create("test", &plan.port_sizes()).unwrap();
+        let opened = Arc::new(AtomicU32::new(0));
+        let driver = Box::new(Shaky { opened: Arc::clone(&opened), panicked: false });
+        let side = exchange.driver_side(0).unwrap();
+        let changed = Wakeup::new().unwrap();
+        let listener = changed.try_clone().unwrap();
+        let running = Running::with(driver, &plan.drivers[0], safe, side, changed).unwrap();
+
+        let mut scan = exchange.scan_side(0).unwrap();
+        scan.outputs.publish(FrameHeader { sequence: 1, time_ns: 1, quality: Quality::Good }, |_| {});
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while running.status().state != DriverState::Operational {
+            assert!(Instant::now() < deadline, "{:?}", running.status());
+            listener.wait(Some(Duration::from_millis(5))).unwrap();
+        }
+        assert_eq!(opened.load(Ordering::Relaxed), 2);
+        let status = running.status();
+        assert!(status.last_error.is_some_and(|error| error.contains("defect in this driver")));
+        running.control.stop(Instant::now());
+        assert!(running.join().safe.unwrap_err().contains("defect in this driver"));
     }
 }

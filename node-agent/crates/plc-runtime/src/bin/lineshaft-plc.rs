@@ -36,6 +36,8 @@ fn main() -> ExitCode {
 }
 
 fn run_runner(keeper: &str) -> Result<(), Error> {
+    // Started by way of /proc/self/exe, it would be listed as `exe`. The name is for people: no reason to fail.
+    let _ = rustix::thread::set_name(c"lineshaft-plc");
     runner::die_with(keeper)?;
     let control = std::io::stdin().as_fd().try_clone_to_owned();
     let control = control.map_err(|source| Error::Io { what: "take the control socket".into(), source })?;

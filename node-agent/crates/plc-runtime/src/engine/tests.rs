@@ -88,6 +88,7 @@ fn machine(functions: Vec<Function>, kind: EngineKind) -> Machine {
             trigger: Trigger::Cyclic { interval_ns: 1 },
             priority: 0,
             instances: vec![0],
+            outputs: Vec::new(),
         }],
         instances: vec![Instance { name: "Main".into(), program: "P".into(), offset: 64, entry: FuncId(0) }],
         diagnostics: Vec::new(),

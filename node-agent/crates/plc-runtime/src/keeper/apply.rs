@@ -6,8 +6,8 @@ use super::runner::{Loaded, RunnerLink};
 use super::{Keeper, Silence};
 use crate::Error;
 use crate::protocol::{
-    Applied, Bundle, ChangeState, ChangeStatus, OnRefused, RealtimeMode, Refusal, RefusalReason, Response,
-    RunMode, State, UpdateMode,
+    Applied, Bundle, ChangeState, ChangeStatus, IoSpec, OnRefused, Refusal, RefusalReason, Response, RunMode,
+    SafeDefault, SafeTarget, State, UpdateMode,
 };
 use crate::runner::control::{How, Order, Ready, Report};
 use lineshaft_exchange::Region;
@@ -44,9 +44,18 @@ impl Keeper {
             }
             Err(refusal) => {
                 tracing::warn!(reason = ?refusal.reason, refusal.message, "refused");
+                self.tell_standstill(&refusal.message);
                 self.refused = Some((*refusal).clone());
                 Response::Refused(*refusal)
             }
+        }
+    }
+
+    /// After a refusal that came when the program stood still already.
+    fn tell_standstill(&mut self, why: &str) {
+        if self.state == State::Running && !self.live && self.objection.is_none() {
+            self.state = State::Halted;
+            why.clone_into(&mut self.reason);
         }
     }
 
@@ -81,11 +90,19 @@ impl Keeper {
             return Ok(Applied::default());
         }
         let first = !self.is_installed();
+        // Nothing has touched the devices yet: whatever they do now, it is not what was asked for. They do not wait
+        // for the compiler either.
+        let untouched = self.io.is_none();
+        if untouched {
+            let known = known_already(&bundle.io, &plan, &by_address).map_err(|e| io_refusal(&bundle, &e))?;
+            self.keep_safe(&bundle, plan.clone(), known);
+        }
         let candidate = match self.prepare(&bundle) {
             Ok(candidate) => candidate,
             Err(refusal) => {
-                // Nothing has touched the devices yet: whatever they do now, it is not what was asked for.
-                if self.io.is_none() {
+                // No program will say where the variables are: their outputs get the default.
+                if untouched && !self.io.as_ref().is_some_and(|io| io.is(&bundle.io.drivers, &by_address)) {
+                    self.io = None;
                     self.keep_safe(&bundle, plan, by_address);
                 }
                 return Err(refusal);
@@ -100,13 +117,17 @@ impl Keeper {
         let io_changed = !self.io.as_ref().is_some_and(|io| io.is(&bundle.io.drivers, &safe));
         if io_changed || (candidate.is_some() && how == How::Afresh) {
             self.stand_still();
+            if self.runner.is_none() {
+                let message = "the runner did not stand still and was killed; another one is started";
+                return Err(refusal(&bundle, RefusalReason::RunnerFailed, message));
+            }
         }
         if io_changed {
             self.replace_io(&bundle, plan, safe)?;
         }
         let order =
             Order::Settings { fault: bundle.fault, watchdog: bundle.watchdog, realtime: bundle.realtime };
-        self.order(&order);
+        self.order(order);
         if io_changed || first {
             self.connect();
         }
@@ -129,23 +150,14 @@ impl Keeper {
             return;
         }
         self.restart_at = None;
-        if run == RunMode::Running && self.refuse_realtime() {
+        if run == RunMode::Running && self.is_realtime_missing() {
+            self.stand_still();
+            self.halt_without_realtime();
             return;
         }
         if anew || halted {
             self.set_run_mode(run);
         }
-    }
-
-    /// Whether real time is required and was refused: then nothing scans.
-    fn refuse_realtime(&mut self) -> bool {
-        let required = self.bundle.as_ref().is_some_and(|b| b.realtime == RealtimeMode::Required);
-        if required && !self.realtime.refused.is_empty() {
-            self.reason = format!("real time is required and was refused: {}", self.realtime.refused);
-            self.state = State::Halted;
-            return true;
-        }
-        false
     }
 
     /// Compiles the program in the runner, unless it is the one that runs.
@@ -165,7 +177,7 @@ impl Keeper {
         self.prepared += 1;
         let id = self.prepared;
         let (program, renames) = (bundle.program.clone(), bundle.update.renames.clone());
-        self.order(&Order::Prepare { id, program, renames });
+        self.order(Order::Prepare { id, program, renames });
         let is_it = |report: &Report| matches!(report, Report::Prepared { id: of, .. } if *of == id);
         match self.wait_for(PREPARE_LIMIT, is_it) {
             Ok((Report::Prepared { result: Ok(ready), .. }, Some(snapshot))) => {
@@ -243,10 +255,11 @@ impl Keeper {
     }
 
     fn connect(&mut self) {
-        if let (Some(io), Some(runner)) = (&self.io, &self.runner)
-            && let Err(error) = runner.send(&Order::Connect { ports: io.ports() }, Some(io.as_fd()))
-        {
-            tracing::warn!(%error, "the runner does not take its boxes");
+        let (Some(io), Some(runner)) = (&self.io, &self.runner) else { return };
+        match io.as_fd().try_clone_to_owned() {
+            Ok(fd) => runner.send(Order::Connect { ports: io.ports() }, Some(fd)),
+            // Its outputs arrive nowhere: the devices stay safe.
+            Err(error) => tracing::error!(%error, "cannot hand the runner the shared memory of the drivers"),
         }
     }
 
@@ -259,9 +272,11 @@ impl Keeper {
     ) -> Result<ChangeStatus, Box<Refusal>> {
         let failed = |message: String| refusal(bundle, RefusalReason::RunnerFailed, &message);
         let Candidate { id, ready, snapshot } = candidate;
-        self.order(&Order::Install { id, how });
+        self.order(Order::Install { id, how });
         let took = self.wait_for(INSTALL_LIMIT, |report| matches!(report, Report::TookOver { .. }));
         let Ok((Report::TookOver { took_ns }, _)) = took else {
+            // Which of the two programs it has, nobody knows.
+            self.give_up_runner("it did not take the program and was killed");
             return Err(failed("the runner did not take the program".to_owned()));
         };
         let place = crate::runner::snapshot_place(ready.layout.bytes);
@@ -303,6 +318,16 @@ impl Keeper {
         self.change = Some(change.clone());
         Ok(change)
     }
+}
+
+/// The safe values that are known before the program is: outputs whose variables only the compiler can find are
+/// left as they are until then.
+fn known_already(spec: &IoSpec, plan: &IoPlan, by_address: &[SafeFrame]) -> Result<Vec<SafeFrame>, Error> {
+    if spec.safe_state.iter().all(|entry| matches!(entry.target, SafeTarget::Address(_))) {
+        return Ok(by_address.to_vec());
+    }
+    let held = IoSpec { safe_state_default: SafeDefault::Hold, ..spec.clone() };
+    safe_frames(&held, plan, None)
 }
 
 /// Whether two bundles ask for the same, whoever asks and however often.

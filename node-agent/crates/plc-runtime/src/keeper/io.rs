@@ -84,6 +84,11 @@ impl Io {
         self.board.total.running_since_ns.load(Ordering::Acquire)
     }
 
+    /// When the runner last showed that its scan thread lives; 0 before the first time.
+    pub(super) fn heartbeat_ns(&self) -> i64 {
+        self.board.heartbeat_ns.load(Ordering::Acquire)
+    }
+
     /// A runner that is gone scans nothing, whatever it wrote last.
     pub(super) fn forget_scan(&self) {
         self.board.total.running_since_ns.store(0, Ordering::Release);

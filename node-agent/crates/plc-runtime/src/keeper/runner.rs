@@ -8,17 +8,19 @@ use lineshaft_exchange::Reader;
 use lineshaft_plc_compiler::Diagnostic;
 use lineshaft_plc_compiler::layout::Layout;
 use rustix::process::{PidfdFlags, Signal};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Sender, channel};
 
 /// A running runner.
 pub(super) struct RunnerLink {
     /// Counts runners.
     pub(super) number: u64,
     pub(super) pid: u32,
-    control: UnixStream,
+    /// To a thread of its own: a runner that does not read must never stop the thread that decides.
+    orders: Sender<(Order, Option<OwnedFd>)>,
     /// Names the process for as long as this is open, whatever becomes of its number.
     pidfd: OwnedFd,
 }
@@ -43,8 +45,9 @@ impl RunnerLink {
     /// Starts a runner: this same executable, with the control socket as its standard input.
     pub(super) fn start(number: u64, events: &Sender<Event>) -> Result<Self, Error> {
         let (control, theirs) = UnixStream::pair().map_err(Error::io("make a control socket"))?;
-        let exe = std::env::current_exe().map_err(Error::io("find the own executable"))?;
-        let mut child = Command::new(exe)
+        // Not by its path: the file may have been replaced, and both sides have to be of one build.
+        let mut child = Command::new("/proc/self/exe")
+            .arg0("lineshaft-plc")
             .arg("runner")
             .arg("--keeper")
             .arg(std::process::id().to_string())
@@ -64,8 +67,19 @@ impl RunnerLink {
                 return Err(Error::Io { what: "watch the runner".into(), source: errno.into() });
             }
         };
-        let link = Self { number, pid, control, pidfd };
-        let reports = link.control.try_clone().map_err(Error::io("duplicate the control socket"))?;
+        let reports = control.try_clone().map_err(Error::io("duplicate the control socket"))?;
+        let (orders, outbox) = channel::<(Order, Option<OwnedFd>)>();
+        spawn("orders", move || {
+            for (order, fd) in outbox {
+                let fds: Vec<_> = fd.iter().map(AsFd::as_fd).collect();
+                if let Err(error) = wire::send_with(&control, &order, &fds) {
+                    // Its end is on the way as an event.
+                    tracing::warn!(%error, "the runner does not take orders");
+                    return;
+                }
+            }
+        })?;
+        let link = Self { number, pid, orders, pidfd };
         let told = events.clone();
         spawn("runner", move || {
             while let Ok((report, fds)) = wire::receive_with::<Report>(&reports) {
@@ -83,8 +97,9 @@ impl RunnerLink {
         Ok(link)
     }
 
-    pub(super) fn send(&self, order: &Order, fd: Option<BorrowedFd<'_>>) -> Result<(), Error> {
-        wire::send_with(&self.control, order, fd.as_slice())
+    /// Orders arrive in the order in which they are sent; those for a runner that is gone arrive nowhere.
+    pub(super) fn send(&self, order: Order, fd: Option<OwnedFd>) {
+        let _ = self.orders.send((order, fd));
     }
 
     /// Ends it, now. That it is gone comes as an event.

@@ -48,6 +48,7 @@ fn program(tasks: &[(&str, Trigger, u32)]) -> Arc<Program> {
         trigger: trigger.clone(),
         priority: *priority,
         instances: vec![i],
+        outputs: vec![(0, 8)],
     };
     Arc::new(Program {
         module: Module { functions: vec![function], sites: vec![site] },

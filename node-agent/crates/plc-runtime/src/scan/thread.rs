@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// A wait longer than this first listens for commands; the rest is an exact sleep.
 const EXACT_NS: i64 = 20_000_000;
+/// Longest silence of a thread that has nothing to do: the keeper tells it from one that hangs by its heartbeat.
+const BEAT_NS: i64 = 25_000_000;
 
 /// What a takeover does with the values of the old program.
 #[derive(Debug)]
@@ -88,6 +90,7 @@ impl ScanThread {
             Err(TryRecvError::Empty) => {}
         }
         let now = monotonic_ns();
+        self.scanner.beat(now);
         if let Some(position) = self.scanner.due(now) {
             let outcome = self.scanner.scan(position, &monotonic_ns);
             self.report(outcome);
@@ -96,7 +99,7 @@ impl ScanThread {
         let wake = self.scanner.next_wake_ns();
         let left = wake.saturating_sub(now);
         if left > EXACT_NS {
-            let limit = Duration::from_nanos((left - EXACT_NS / 2).min(i64::MAX / 2) as u64);
+            let limit = Duration::from_nanos((left - EXACT_NS / 2).min(BEAT_NS) as u64);
             return match self.commands.recv_timeout(limit) {
                 Ok(command) => Ok(Some(command)),
                 Err(RecvTimeoutError::Timeout) => Ok(None),

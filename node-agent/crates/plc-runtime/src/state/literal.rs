@@ -294,10 +294,43 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_literal_makes_it_panic(text in ".{0,20}", which in 0..15_usize) {
+        fn fuzz_literal(
+            text in prop_oneof![
+                ".{0,20}",
+                "(T|LT|D|TOD|DT|INT|ULINT|REAL|STRING|Mode)?#?-?[0-9_a-fA-F#.:smhd'$\"+-]{0,24}",
+                "['\"](\\$?[^a]){0,8}['\"]",
+            ],
+            which in 0..15_usize,
+        ) {
             let layout = layout();
-            let path = layout.leaves[which].path.clone();
-            let _ = write_literal(&layout, &mut vec![0; 512], &path, &text);
+            let leaf = &layout.leaves[which];
+            let mut state = vec![0; 512];
+            let result = write_literal(&layout, &mut state, &leaf.path, &text);
+            let (start, end) = (leaf.offset as usize, (leaf.offset + leaf.bytes) as usize);
+            prop_assert!(state[..start].iter().chain(&state[end..]).all(|&byte| byte == 0), "it wrote elsewhere");
+            prop_assert!(result.is_ok() || state[start..end].iter().all(|&byte| byte == 0), "refused, and written");
+            prop_assert!(read_json(&layout, &state, &leaf.path).is_ok());
+        }
+
+        #[test]
+        fn fuzz_literal_round_trip(value: i64, real: f64) {
+            let layout = layout();
+            let mut state = vec![0; 512];
+            for (path, low, high) in [
+                ("M.small", i64::from(i8::MIN), i64::from(i8::MAX)),
+                ("M.count", i64::from(i32::MIN), i64::from(i32::MAX)),
+                ("M.t", i64::MIN, i64::MAX),
+                ("M.sub", -3, 3),
+            ] {
+                let value = if value % 2 == 0 { value % 200 } else { value };
+                let fits = (low..=high).contains(&value);
+                prop_assert_eq!(write_literal(&layout, &mut state, path, &value.to_string()).is_ok(), fits);
+                if fits {
+                    prop_assert_eq!(read_json(&layout, &state, path).unwrap(), json!(value));
+                }
+            }
+            write_literal(&layout, &mut state, "M.x", &format!("{real:?}")).unwrap();
+            prop_assert_eq!(read_json(&layout, &state, "M.x").unwrap(), json!(real));
         }
     }
 }

@@ -143,6 +143,8 @@ impl Talk {
             self.groups =
                 plan.reads.iter().map(|block| port.add_group(block.frame_bits(), block.poll)).collect();
         }
+        // Whatever became of an earlier connection, an answer on it may still be on its way.
+        self.client = None;
         let connecting = Client::connect(&plan.endpoint, plan.unit_id, plan.timeout);
         let mut client = port.request(connecting).await?;
         port.connected();
