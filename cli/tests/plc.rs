@@ -157,9 +157,16 @@ fn bench(source: &str, arguments: &[&str]) -> Done {
 
 #[test]
 fn a_bench_says_times_and_values() {
-    let done = bench(COUNTER, &["--scans", "30", "--output", "json"]);
+    for engine in ["jit", "interpreter"] {
+        times_and_values(engine);
+    }
+}
+
+fn times_and_values(engine: &str) {
+    let done = bench(COUNTER, &["--scans", "30", "--output", "json", "--engine", engine]);
     assert_eq!(done.code, 0, "{done:?}");
     let report: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!((&report["engine"], &report["refused"]), (&json!(engine), &Value::Null));
     assert_eq!((&report["scans"], &report["interval_ns"]), (&json!(30), &json!(1_000_000)));
     let times = ["min", "p50", "p99", "max"].map(|which| report["scan_ns"][which].as_u64().unwrap());
     assert!(times.is_sorted() && times[3] > 0, "{report}");
@@ -176,7 +183,7 @@ fn a_bench_in_text_shows_what_was_asked_for() {
     let values = |arguments: &[&str]| {
         let done = bench(COUNTER, arguments);
         assert_eq!(done.code, 0, "{done:?}");
-        assert!(done.stdout.starts_with("5 scans, ns each: minimum "), "{}", done.stdout);
+        assert!(done.stdout.contains(", 5 scans, ns each: minimum "), "{}", done.stdout);
         done.stdout.lines().skip(2).map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(

@@ -63,6 +63,10 @@ enum Format {
 /// Everything that was measured, in nanoseconds.
 #[derive(Debug, Serialize)]
 struct Report {
+    engine: String,
+    /// Why that is not the engine that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
     scans: usize,
     interval_ns: u64,
     compile_ns: CompileTimes,
@@ -116,7 +120,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     };
     let first_scan = times.first().copied().unwrap_or_default();
     let values = values(&simulation, &arguments.show).map_err(|error| explain(error, &program.layout))?;
+    let (engine, refused) = simulation.engine();
     let report = Report {
+        engine: engine.to_string(),
+        refused: refused.map(str::to_owned),
         scans: times.len(),
         interval_ns: arguments.interval,
         compile_ns: CompileTimes {
@@ -188,7 +195,12 @@ impl Report {
     fn write_text(&self, out: &mut impl Write, everything: bool) -> io::Result<()> {
         let ScanTimes { min, p50, p99, max } = self.scan_ns;
         let compile = &self.compile_ns;
-        writeln!(out, "{} scans, ns each: minimum {min}, p50 {p50}, p99 {p99}, maximum {max}", self.scans)?;
+        let refused = self.refused.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+        writeln!(
+            out,
+            "{}{refused}, {} scans, ns each: minimum {min}, p50 {p50}, p99 {p99}, maximum {max}",
+            self.engine, self.scans
+        )?;
         write!(
             out,
             "compiled, ns: front end {}, code generation {}, text to first scan {}",

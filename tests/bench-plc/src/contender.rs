@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 use std::path::Path;
 use std::time::Instant;
 
+/// What executes our own code.
+pub(crate) const ENGINES: [&str; 2] = ["jit", "interpreter"];
 /// The C compiler of the reference programs and its flags; signed overflow wraps there too.
 pub(crate) const COMPILER: &str = "gcc";
 const FLAGS: [&str; 6] = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O2", "-fwrapv"];
@@ -31,6 +33,8 @@ pub(crate) enum Absent {
 pub(crate) struct Contender {
     pub(crate) name: String,
     pub(crate) invocation: Invocation,
+    /// What must run, where there is a choice.
+    engine: Option<&'static str>,
     /// Time to compile it, where the run itself does not say.
     built_ns: Option<u64>,
 }
@@ -41,6 +45,8 @@ pub(crate) struct Run {
     pub(crate) scan_ns: ScanTimes,
     pub(crate) compile_ns: Option<CompileTimes>,
     pub(crate) values: Map<String, Value>,
+    /// Of ours: what ran.
+    engine: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -71,18 +77,15 @@ impl Contender {
         let built_ns = Some(nanoseconds(began));
         let scans = workload.scans.to_string();
         let invocation = Invocation::new(&program, [scans.as_str()]);
-        Ok(Self { name: "C, gcc -O2 -fwrapv".to_owned(), invocation, built_ns })
+        Ok(Self { name: "C, gcc -O2 -fwrapv".to_owned(), invocation, engine: None, built_ns })
     }
 
     /// `lineshaft plc bench`.
-    pub(crate) fn lineshaft(program: &Path, source: &Path, scans: u32) -> Self {
+    pub(crate) fn lineshaft(program: &Path, engine: &'static str, source: &Path, scans: u32) -> Self {
         let (source, scans) = (shown(source), scans.to_string());
-        let words = ["plc", "bench", &source, "--scans", &scans, "--output", "json"];
-        Self {
-            name: "lineshaft interpreter".to_owned(),
-            invocation: Invocation::new(program, words),
-            built_ns: None,
-        }
+        let words = ["plc", "bench", &source, "--scans", &scans, "--engine", engine, "--output", "json"];
+        let invocation = Invocation::new(program, words);
+        Self { name: format!("lineshaft {engine}"), invocation, engine: Some(engine), built_ns: None }
     }
 
     /// Another compiler, by its script in `peers`: it takes the source, the program to make and the variables that
@@ -103,7 +106,8 @@ impl Contender {
             Ok(_) => {
                 let built_ns = Some(nanoseconds(began));
                 let scans = workload.scans.to_string();
-                Ok(Self { name, invocation: Invocation::new(&program, [scans.as_str()]), built_ns })
+                let invocation = Invocation::new(&program, [scans.as_str()]);
+                Ok(Self { name, invocation, engine: None, built_ns })
             }
             Err(Error::Failed { code: Some(NOT_HERE), .. }) => Err(Absent::NotHere(name)),
             Err(error) => Err(Absent::CannotBuild(name, error)),
@@ -113,8 +117,12 @@ impl Contender {
     /// Runs it once.
     pub(crate) fn run(&self) -> Result<Run, Error> {
         let text = self.invocation.output()?;
-        serde_json::from_slice(&text)
-            .map_err(|source| Error::Unreadable { command: self.invocation.to_string(), source })
+        let run: Run = serde_json::from_slice(&text)
+            .map_err(|source| Error::Unreadable { command: self.invocation.to_string(), source })?;
+        if run.engine.as_deref() == self.engine {
+            return Ok(run);
+        }
+        Err(Error::OtherEngine { command: self.invocation.to_string() })
     }
 
     /// Text to first scan, or text to executable.

@@ -7,6 +7,9 @@ use std::process::Command;
 /// What a reader needs to know to compare.
 #[derive(Debug, serde::Serialize)]
 pub(crate) struct Machine {
+    /// Where this process may run when it is not pinned.
+    #[serde(skip)]
+    allowed: CpuSet,
     cpu: String,
     cpus: usize,
     /// What everything runs on.
@@ -28,6 +31,7 @@ impl Machine {
         let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         Ok(Self {
+            allowed,
             cpu: cpu_model(),
             cpus: usable.len(),
             pinned,
@@ -37,8 +41,13 @@ impl Machine {
         })
     }
 
+    /// Lets this process, and what it starts from now on, use all CPUs again.
+    pub(crate) fn unpin(&self) -> rustix::io::Result<()> {
+        sched_setaffinity(None, &self.allowed)
+    }
+
     pub(crate) fn print(&self) {
-        println!("CPU       {}, {} usable, all runs pinned to number {}", self.cpu, self.cpus, self.pinned);
+        println!("CPU       {}, {} usable, all scans pinned to number {}", self.cpu, self.cpus, self.pinned);
         println!("kernel    Linux {}, load {} at the start", self.kernel, self.load);
         println!("versions  {}", self.versions.join("; "));
     }

@@ -37,7 +37,9 @@ enum Error {
     Unreadable { command: String, source: serde_json::Error },
     #[error("`{command}` computes something else: {wrong}")]
     WrongValue { command: String, wrong: String },
-    #[error("cannot pin to one CPU: {0}")]
+    #[error("`{command}` ran on another engine than it was asked for; without --output json it says why")]
+    OtherEngine { command: String },
+    #[error("cannot choose the CPU: {0}")]
     Pin(#[from] rustix::io::Errno),
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: std::io::Error },
@@ -87,6 +89,8 @@ fn run() -> Result<(), Error> {
     for workload in chosen {
         figures.push(measure(workload, &places)?);
     }
+    // The code generator uses several threads.
+    machine.unpin()?;
     let scale = scale::measure(&places)?;
     let path = root.join("target/bench-plc.json");
     let text = format!("{:#}\n", json!({"machine": machine, "workloads": figures, "scale": scale}));
@@ -113,10 +117,11 @@ fn names() -> String {
 /// Runs all contenders of one workload in turn, and prints what became of it.
 fn measure(workload: &Workload, places: &Places) -> Result<serde_json::Value, Error> {
     let source = workload.source(&places.sources, &places.scratch).map_err(at(&places.scratch))?;
-    let mut contenders = vec![
-        Contender::reference(workload, places)?,
-        Contender::lineshaft(&places.lineshaft, &source, workload.scans),
-    ];
+    let mut contenders = vec![Contender::reference(workload, places)?];
+    contenders.extend(
+        contender::ENGINES
+            .map(|engine| Contender::lineshaft(&places.lineshaft, engine, &source, workload.scans)),
+    );
     let mut absent = Vec::new();
     for script in peers(&places.peers)? {
         match Contender::peer(&script, workload, &source, places) {

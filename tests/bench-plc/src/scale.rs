@@ -1,6 +1,6 @@
 //! Long sources: text to first scan, checking, memory.
 
-use crate::contender::{CompileTimes, Contender, nanoseconds};
+use crate::contender::{CompileTimes, Contender, ENGINES, nanoseconds};
 use crate::invocation::{Invocation, shown};
 use crate::summary::median;
 use crate::{Error, Places, at, generate};
@@ -16,18 +16,20 @@ const LINES: usize = 200_000;
 /// Between two looks at the memory of a process; it is not timed at the same time.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// Measures and prints both.
+/// Measures and prints it all.
 pub(crate) fn measure(places: &Places) -> Result<Value, Error> {
-    println!("\nlong sources, median of {ROUNDS}");
-    let first_scan = first_scan(places)?;
-    let checking = checking(places)?;
-    Ok(json!({"first_scan": first_scan, "checking": checking}))
-}
-
-fn first_scan(places: &Places) -> Result<Value, Error> {
+    println!("\nlong sources, median of {ROUNDS}, on all CPUs");
     let path = places.scratch.join("statements.st");
     std::fs::write(&path, generate::statements(STATEMENTS)).map_err(at(&path))?;
-    let contender = Contender::lineshaft(&places.lineshaft, &path, 1);
+    let mut first_scans = Vec::new();
+    for engine in ENGINES {
+        first_scans.push(first_scan(&Contender::lineshaft(&places.lineshaft, engine, &path, 1))?);
+    }
+    let checking = checking(places)?;
+    Ok(json!({"first_scan": first_scans, "checking": checking}))
+}
+
+fn first_scan(contender: &Contender) -> Result<Value, Error> {
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
         let run = contender.run()?;

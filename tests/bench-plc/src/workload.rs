@@ -149,6 +149,7 @@ mod tests {
     use crate::Places;
     use crate::contender::Contender;
     use lineshaft_plc_compiler::{SourceUnit, compile};
+    use lineshaft_plc_runtime::engine::{EngineKind, EngineOptions};
     use lineshaft_plc_runtime::virt::{self, Simulation};
     use std::sync::Arc;
 
@@ -171,15 +172,19 @@ mod tests {
                 SourceUnit { name: workload.name.to_owned(), text: std::fs::read_to_string(path).unwrap() };
             let program = compile(&[unit], &virt::options(1_000_000)).unwrap();
             assert_eq!(program.diagnostics, [], "{}", workload.name);
-            let mut simulation = Simulation::new(Arc::new(program), 1_000_000).unwrap();
-            // The others do the same in each scan.
-            let scans = if workload.reference == "d-blocks" { workload.scans } else { 1 };
-            for _ in 0..scans {
-                simulation.step().unwrap();
+            let program = Arc::new(program);
+            for kind in [EngineKind::Jit, EngineKind::Interpreter] {
+                let options = EngineOptions { kind, budget: None };
+                let mut simulation = Simulation::with(Arc::clone(&program), 1_000_000, options).unwrap();
+                // The others do the same in each scan.
+                let scans = if workload.reference == "d-blocks" { workload.scans } else { 1 };
+                for _ in 0..scans {
+                    simulation.step().unwrap();
+                }
+                let values = serde_json::to_value(simulation.values()).unwrap();
+                let wrong = workload.wrong_values(values.as_object().unwrap());
+                assert_eq!(wrong, None, "{}: {kind}", workload.name);
             }
-            let values = serde_json::to_value(simulation.values()).unwrap();
-            let wrong = workload.wrong_values(values.as_object().unwrap());
-            assert_eq!(wrong, None, "{}: Structured Text", workload.name);
         }
     }
 
