@@ -41,6 +41,7 @@ build: ## release binaries in target/release and target/go
 .PHONY: generate
 generate: ## write the CRD YAML and the reference pages anew from the types
 	@cargo run -q -p lineshaft-crds --bin crdgen
+	@cargo run -q -p lineshaft-language-tests --bin language-reference
 
 .PHONY: fuzz
 fuzz: ## the decoders and the compiler on random input, longer than in the tests

@@ -20,6 +20,8 @@ impl From<Engine> for EngineKind {
     }
 }
 
+use lineshaft_plc_compiler::Dialect;
+
 /// Nanoseconds of `10ms`, `1.5s`, `250us`.
 pub(super) fn interval(text: &str) -> Result<u64, String> {
     const UNITS: [(&str, u64); 6] = [
@@ -44,6 +46,13 @@ pub(super) fn interval(text: &str) -> Result<u64, String> {
         nanoseconds = nanoseconds.checked_add(u64::from(digit) * place).ok_or_else(wanted)?;
     }
     if nanoseconds == 0 { Err(wanted()) } else { Ok(nanoseconds) }
+}
+
+/// `iec`, `lineshaft`, `codesys`, as the manifest spells them too.
+pub(super) fn dialect(text: &str) -> Result<Dialect, String> {
+    let all = [("iec", Dialect::Iec), ("lineshaft", Dialect::Lineshaft), ("codesys", Dialect::Codesys)];
+    let found = all.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+    found.map(|(_, dialect)| dialect).ok_or_else(|| "must be iec, lineshaft or codesys".to_owned())
 }
 
 /// `PATH=VALUE`

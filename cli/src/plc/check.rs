@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use lineshaft_plc_compiler::{Dialect, Options};
+
+use super::arguments::dialect;
 use crate::arguments::Output;
 use crate::failure::Failure;
 use crate::finding::{Finding, Findings};
@@ -14,6 +17,10 @@ pub(crate) struct Arguments {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
+    /// Which Structured Text: iec (Ed. 3 to the letter), lineshaft, codesys (adds vendors' extensions)
+    #[arg(long, value_name = "DIALECT", default_value = "lineshaft", value_parser = dialect)]
+    dialect: Dialect,
+
     /// How diagnostics are printed
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
@@ -22,7 +29,8 @@ pub(crate) struct Arguments {
 /// Runs the subcommand.
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let units = super::sources::read(&arguments.files)?;
-    let diagnostics = lineshaft_plc_compiler::check(&units, &lineshaft_plc_compiler::Options::default());
+    let options = Options { dialect: arguments.dialect, ..Options::default() };
+    let diagnostics = lineshaft_plc_compiler::check(&units, &options);
     let files = units.len();
     let findings = Findings { findings: diagnostics.into_iter().map(Finding::from).collect(), units };
     findings.print(arguments.output, |found| {

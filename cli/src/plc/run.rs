@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use lineshaft_plc_compiler::compile;
+use lineshaft_plc_compiler::{Dialect, Options, compile};
 use lineshaft_plc_runtime::virt::{self, Ended, Record, VirtualRun};
 
 use super::FAULTED;
-use super::arguments::{Engine, assignment, interval, paths};
+use super::arguments::{Engine, assignment, dialect, interval, paths};
 use super::sources::{complain, explain};
 use crate::failure::Failure;
 
@@ -22,6 +22,10 @@ pub(crate) struct Arguments {
     /// Structured Text; all files are one program, in any order
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+
+    /// Which Structured Text: iec (Ed. 3 to the letter), lineshaft, codesys (adds vendors' extensions)
+    #[arg(long, value_name = "DIALECT", default_value = "lineshaft", value_parser = dialect)]
+    dialect: Dialect,
 
     /// Number of scans
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -47,7 +51,8 @@ pub(crate) struct Arguments {
 /// Runs the subcommand.
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let units = super::sources::read(&arguments.files)?;
-    let program = match compile(&units, &virt::options(arguments.interval)) {
+    let options = Options { dialect: arguments.dialect, ..virt::options(arguments.interval) };
+    let program = match compile(&units, &options) {
         Ok(program) => {
             complain(&program.diagnostics, &units);
             Arc::new(program)

@@ -11,6 +11,8 @@ pub struct Case {
     pub name: String,
     /// The whole file: line numbers count its directives too.
     pub text: String,
+    /// Feature tables of the standard that it is about, beside those of its topic.
+    pub tables: Vec<String>,
     /// Steps of the virtual clock; at least as many as `expect` lines.
     pub scans: u64,
     /// Virtual time between two steps.
@@ -113,6 +115,7 @@ impl Case {
                 self.expects.entry(scan).or_default().append(&mut object(value)?);
             }
             "final" => self.end.append(&mut object(value)?),
+            "table" => self.tables.extend(value.split_whitespace().map(str::to_owned)),
             "tolerance" => self.tolerance = value.parse().map_err(|_| "no number")?,
             "fault" => self.fault = Some(fault(value)?),
             "stack" => {

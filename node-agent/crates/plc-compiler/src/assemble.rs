@@ -134,14 +134,12 @@ pub(crate) fn assemble(
             ..Layout::default()
         },
         known: HashMap::new(),
+        references: Vec::new(),
         initial: vec![0; end as usize],
     };
     builder.layout.types.extend(Elementary::ALL.into_iter().map(TypeDesc::Elementary));
     for (index, var) in model.globals.iter().enumerate() {
-        let path = match &var.list {
-            Some(list) => format!("{}.{}", list.text, var.name.text),
-            None => var.name.text.to_string(),
-        };
+        let path = model.global_path(index);
         builder.variable(&path, var, globals[index], LeafFlags::default());
         if let Some(offset) = globals[index] {
             let ty = builder.ty(var.ty);
@@ -163,6 +161,7 @@ pub(crate) fn assemble(
     if builder.layout.leaves.len() >= MAX_LEAVES {
         return Err((Span::default(), format!("the program has more than {MAX_LEAVES} variables")));
     }
+    builder.complete_references();
     builder.layout.leaves.sort_by_key(|leaf| (leaf.offset, leaf.bit));
     builder.layout.roots.sort_by_key(|root| root.offset);
     builder.layout.hash = hash(&builder.layout);
@@ -234,8 +233,10 @@ pub(crate) fn initial_variables(memory: &Memory<'_, '_>, pou: usize) -> Vec<u8> 
 /// Adds the type of an instance of a POU to a layout that is otherwise complete.
 pub(crate) fn instance_type(memory: &Memory<'_, '_>, assembly: &mut Assembly, pou: usize) -> LayoutType {
     let layout = std::mem::take(&mut assembly.layout);
-    let mut builder = LayoutBuilder { memory, layout, known: HashMap::new(), initial: Vec::new() };
+    let mut builder =
+        LayoutBuilder { memory, layout, known: HashMap::new(), references: Vec::new(), initial: Vec::new() };
     let ty = builder.instance_type(pou);
+    builder.complete_references();
     assembly.layout = builder.layout;
     ty
 }
@@ -271,6 +272,8 @@ struct LayoutBuilder<'b, 'm, 'a> {
     memory: &'b Memory<'m, 'a>,
     layout: Layout,
     known: HashMap<TypeId, LayoutType>,
+    /// Types of references whose targets are still to be described.
+    references: Vec<(LayoutType, TypeId)>,
     initial: Vec<u8>,
 }
 
@@ -424,10 +427,33 @@ impl LayoutBuilder<'_, '_, '_> {
                 self.push(TypeDesc::Struct { name, members, bytes: shape.bytes as u32 })
             }
             Type::Instance(pou) => self.instance_type(*pou),
-            Type::Poison | Type::Void | Type::AnyInt | Type::AnyReal => Layout::elementary(Elementary::Bool),
+            Type::Reference { target, .. } => self.reference(ty, *target),
+            Type::Interface(pou) => {
+                self.push(TypeDesc::Interface { name: model.types.pou_names[*pou].to_string() })
+            }
+            Type::Poison | Type::Void | Type::AnyInt | Type::AnyReal | Type::Null => {
+                Layout::elementary(Elementary::Bool)
+            }
         };
         self.known.insert(ty, id);
         id
+    }
+}
+
+impl LayoutBuilder<'_, '_, '_> {
+    /// A reference may lead to a type that contains it: what it leads to is filled in at the end.
+    fn reference(&mut self, ty: TypeId, target: TypeId) -> LayoutType {
+        let id = self.push(TypeDesc::Reference { target: Layout::elementary(Elementary::Bool) });
+        self.known.insert(ty, id);
+        self.references.push((id, target));
+        id
+    }
+
+    fn complete_references(&mut self) {
+        while let Some((id, target)) = self.references.pop() {
+            let target = self.ty(target);
+            self.layout.types[id.0 as usize] = TypeDesc::Reference { target };
+        }
     }
 }
 
@@ -455,7 +481,7 @@ pub(crate) fn fixed_place(
             }
             _ => (assembly.globals[global].unwrap_or(0), None),
         },
-        PlaceRoot::Local(_) => (0, None),
+        PlaceRoot::Local(_) | PlaceRoot::This | PlaceRoot::Reference(_) | PlaceRoot::Value(_) => (0, None),
     };
     for step in &place.steps {
         match step {

@@ -55,6 +55,11 @@ pub(crate) enum ExprKind {
     Unary(UnaryOp, Box<Expr>),
     Binary(BinaryOp, Span, Box<Expr>, Box<Expr>),
     Call(Box<Expr>, Vec<Argument>),
+    /// `p^`
+    Deref(Box<Expr>),
+    Null,
+    This,
+    Super,
     /// `[3(9), 1]`, initial values only.
     Elements(Vec<(Option<Expr>, Vec<Expr>)>),
     /// `(x := 1)`, initial values only.
@@ -174,13 +179,52 @@ pub(crate) struct Stmt {
 
 #[derive(Debug)]
 pub(crate) enum StmtKind {
-    Assign { target: Expr, value: Expr },
+    Assign {
+        target: Expr,
+        value: Expr,
+    },
+    /// `a := b := c`: each target takes the value of the one after it.
+    Chain {
+        targets: Vec<Expr>,
+        value: Expr,
+    },
+    /// `r ?= x`
+    Attempt {
+        target: Expr,
+        value: Expr,
+    },
+    /// `r REF= x`
+    Bind {
+        target: Expr,
+        value: Expr,
+    },
+    /// `x S= c`, `x R= c`: sets or resets while the condition holds.
+    Latch {
+        target: Expr,
+        set: bool,
+        condition: Expr,
+    },
+    Label(Name),
+    Jump(Name),
     Call(Expr),
-    If { branches: Vec<(Expr, Vec<Stmt>)>, otherwise: Vec<Stmt> },
-    Case { selector: Expr, arms: Vec<CaseArm>, otherwise: Vec<Stmt> },
+    If {
+        branches: Vec<(Expr, Vec<Stmt>)>,
+        otherwise: Vec<Stmt>,
+    },
+    Case {
+        selector: Expr,
+        arms: Vec<CaseArm>,
+        otherwise: Vec<Stmt>,
+    },
     For(Box<For>),
-    While { condition: Expr, body: Vec<Stmt> },
-    Repeat { body: Vec<Stmt>, until: Expr },
+    While {
+        condition: Expr,
+        body: Vec<Stmt>,
+    },
+    Repeat {
+        body: Vec<Stmt>,
+        until: Expr,
+    },
     Exit,
     Continue,
     Return,
@@ -217,6 +261,18 @@ pub(crate) enum TypeRefKind {
     Subrange { base: Name, low: Box<Expr>, high: Box<Expr> },
     Enum { base: Option<Name>, values: Vec<(Name, Option<Expr>)> },
     Struct(Vec<VarGroup>),
+    Reference { kind: RefKind, target: Box<TypeRef> },
+}
+
+/// How a reference is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum RefKind {
+    /// `REF_TO`
+    To,
+    /// `POINTER TO`: arithmetic moves it.
+    Pointer,
+    /// `REFERENCE TO`: stands for what it refers to.
+    Alias,
 }
 
 /// `a, b AT %IX0.0 : BOOL R_EDGE := TRUE;`
@@ -251,6 +307,7 @@ pub(crate) struct VarSection {
     pub(crate) constant: bool,
     pub(crate) retain: bool,
     pub(crate) persistent: bool,
+    pub(crate) access: Option<Access>,
     pub(crate) groups: Vec<VarGroup>,
     pub(crate) span: Span,
 }
@@ -261,6 +318,10 @@ pub(crate) enum PouKind {
     Function,
     FunctionBlock,
     Test,
+    Class,
+    Interface,
+    /// Also an action, and GET and SET of a property.
+    Method,
 }
 
 impl PouKind {
@@ -270,6 +331,9 @@ impl PouKind {
             Self::Function => "function",
             Self::FunctionBlock => "function block",
             Self::Test => "test",
+            Self::Class => "class",
+            Self::Interface => "interface",
+            Self::Method => "method",
         }
     }
 }
@@ -279,8 +343,81 @@ pub(crate) struct Pou {
     pub(crate) kind: PouKind,
     pub(crate) name: Name,
     pub(crate) result: Option<TypeRef>,
+    pub(crate) modifiers: Modifiers,
+    /// EXTENDS: one for classes, several for interfaces.
+    pub(crate) extends: Vec<Name>,
+    pub(crate) implements: Vec<Name>,
+    /// Namespaces that USING opens inside.
+    pub(crate) usings: Vec<Name>,
+    pub(crate) methods: Vec<Pou>,
+    /// Half of a property.
+    pub(crate) accessor: Option<Accessor>,
     pub(crate) sections: Vec<VarSection>,
     pub(crate) body: Vec<Stmt>,
+}
+
+impl Pou {
+    /// One that has nothing of objects, and no result.
+    pub(crate) fn plain(kind: PouKind, name: Name, sections: Vec<VarSection>, body: Vec<Stmt>) -> Self {
+        Self {
+            kind,
+            name,
+            result: None,
+            modifiers: Modifiers::default(),
+            extends: Vec::new(),
+            implements: Vec::new(),
+            usings: Vec::new(),
+            methods: Vec::new(),
+            accessor: None,
+            sections,
+            body,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Accessor {
+    Get,
+    Set,
+}
+
+impl Accessor {
+    /// The key under which the accessor of a property is found among the methods.
+    pub(crate) fn key(self, property: &str) -> Rc<str> {
+        let word = if self == Self::Get { "GET" } else { "SET" };
+        format!("__{word}_{property}").into()
+    }
+}
+
+/// Who may use a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Public,
+    /// The class and those derived from it.
+    Protected,
+    /// The class.
+    Private,
+    /// The namespace.
+    Internal,
+}
+
+impl Access {
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Public => "PUBLIC",
+            Self::Protected => "PROTECTED",
+            Self::Private => "PRIVATE",
+            Self::Internal => "INTERNAL",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Modifiers {
+    pub(crate) access: Option<Access>,
+    pub(crate) is_abstract: bool,
+    pub(crate) is_final: bool,
+    pub(crate) is_override: bool,
 }
 
 #[derive(Debug)]
@@ -295,12 +432,19 @@ pub(crate) enum Decl {
     Pou(Pou),
     Type(TypeDecl),
     /// VAR_GLOBAL at file level or in a namespace.
-    Globals {
-        list: Option<Name>,
-        section: VarSection,
-    },
+    Globals(VarSection),
+    Namespace(Namespace),
+    /// From here to the end of the file.
+    Using(Vec<Name>),
     Configuration(Configuration),
     Tests(test::Suite),
+}
+
+/// `NAMESPACE A.B … END_NAMESPACE`
+#[derive(Debug)]
+pub(crate) struct Namespace {
+    pub(crate) name: Name,
+    pub(crate) decls: Vec<Decl>,
 }
 
 #[derive(Debug)]

@@ -1,11 +1,15 @@
 //! Syntax tree to typed tree: looks up names, finds types, makes conversions explicit, folds constants.
 
 mod call;
+mod callee;
 mod constant;
 mod convert;
+mod element;
 mod expression;
 pub(crate) mod fold;
+mod object;
 mod place;
+mod reference;
 mod standard;
 mod statement;
 mod test;
@@ -23,7 +27,7 @@ use crate::types::{self, Type, TypeId, Types};
 /// Checks the body of a POU and keeps it in the model.
 pub(crate) fn body(model: &mut Model<'_>, pou: usize) {
     let statements = &model.pous[pou].decl.body;
-    let mut checker = Checker { model, scope: Some(pou), loop_variables: Vec::new() };
+    let mut checker = Checker::new(model, Some(pou));
     let body = checker.statements(statements);
     model.pous[pou].body = body;
     test::around(model, pou);
@@ -35,11 +39,14 @@ pub(crate) struct Checker<'m, 'a> {
     pub(crate) scope: Option<usize>,
     /// Variables of the FOR loops around the current statement.
     loop_variables: Vec<usize>,
+    /// Labels that JMP can reach from the current statement, with their numbers.
+    labels: Vec<(std::rc::Rc<str>, usize)>,
+    label_count: usize,
 }
 
 impl<'m, 'a> Checker<'m, 'a> {
     pub(crate) fn new(model: &'m mut Model<'a>, scope: Option<usize>) -> Self {
-        Self { model, scope, loop_variables: Vec::new() }
+        Self { model, scope, loop_variables: Vec::new(), labels: Vec::new(), label_count: 0 }
     }
 
     fn types(&self) -> &Types<'a> {
@@ -53,6 +60,15 @@ impl<'m, 'a> Checker<'m, 'a> {
         message: impl Into<String>,
     ) -> &mut crate::diagnostic::Finding {
         self.model.sink.report(code, span, message)
+    }
+
+    /// Reports a construct that only the dominant vendors' dialect has.
+    fn vendor_extension(&mut self, span: Span, what: &str) {
+        if self.model.options.dialect != crate::Dialect::Codesys {
+            let message = format!("{what} is an extension that only the dialect Codesys has");
+            self.report(Code::OutsideDialect, span, message)
+                .help("set `spec.program.dialect: Codesys` (`--dialect codesys`)");
+        }
     }
 
     fn type_name(&self, ty: TypeId) -> String {
@@ -95,6 +111,9 @@ impl<'m, 'a> Checker<'m, 'a> {
         }
         if expr.ty == Types::POISON || matches!(expr.kind, ExprKind::Poison) {
             return Self::poison(expr.span);
+        }
+        if self.types().is_reference(target) || self.types().is_reference(expr.ty) {
+            return self.coerce_reference(expr, target);
         }
         if let Type::Subrange { base, low, high } = *self.types().get(target) {
             let inner = self.coerce(expr, Types::elementary(base));

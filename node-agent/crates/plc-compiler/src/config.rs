@@ -251,7 +251,7 @@ impl<'a> Planner<'_, 'a> {
     }
 
     fn program(&mut self, name: &Name) -> Option<usize> {
-        if let Some(Item::Pou(pou)) = self.model.item(&name.key)
+        if let Some(Item::Pou(pou)) = self.model.find(name, None)
             && self.model.pou(pou).kind == crate::ast::PouKind::Program
         {
             return Some(pou);
@@ -288,7 +288,7 @@ impl<'a> Planner<'_, 'a> {
             self.model.sink.report(Code::DuplicateName, decl.name.span, message);
             return;
         }
-        if let Some(Item::Global(_) | Item::List) = self.model.item(&decl.name.key) {
+        if let Some(Item::Global(_) | Item::Namespace) = self.model.find(&decl.name, None) {
             let message = format!("`{}` is the name of a global too", decl.name.text);
             self.model.sink.report(Code::DuplicateName, decl.name.span, message);
         }
@@ -443,12 +443,8 @@ impl<'a> Planner<'_, 'a> {
     }
 
     fn find_global(&self, parts: &[&str]) -> Option<usize> {
-        match parts {
-            [name] => match self.model.item(name) {
-                Some(Item::Global(global)) => Some(global),
-                _ => None,
-            },
-            [list, name] => self.model.lists.get(*list)?.get(*name).copied(),
+        match self.model.names.get(parts.join(".").as_str()) {
+            Some((Item::Global(global), _)) => Some(*global),
             _ => None,
         }
     }
@@ -480,10 +476,7 @@ impl<'a> Planner<'_, 'a> {
         for global in 0..self.model.globals.len() {
             let var = &self.model.globals[global];
             if let Some((Address { at: None, .. }, span)) = var.address {
-                let path = match &var.list {
-                    Some(list) => format!("{}.{}", list.text, var.name.text),
-                    None => var.name.text.to_string(),
-                };
+                let path = self.model.global_path(global);
                 self.incomplete(&path, span);
             }
         }

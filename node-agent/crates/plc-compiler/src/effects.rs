@@ -3,7 +3,7 @@
 use crate::ast::{Address, AddressAt, Area};
 use crate::config::Plan;
 use crate::diagnostic::Code;
-use crate::hir::{Call, Expr, ExprKind, Place, Root, Step, Stmt, StmtKind};
+use crate::hir::{Call, Expr, ExprKind, Place, Receiver, Root, Step, Stmt, StmtKind};
 use crate::memory::Memory;
 use crate::model::{Model, VarKind};
 use crate::span::Span;
@@ -97,8 +97,8 @@ fn reach(model: &Model<'_>, pou: usize, own: &[Written], seen: &mut BTreeSet<usi
         return;
     }
     written.extend(&own[pou]);
-    for (callee, _) in &model.pou(pou).uses {
-        reach(model, *callee, own, seen, written);
+    for callee in model.callees(pou) {
+        reach(model, callee, own, seen, written);
     }
 }
 
@@ -116,9 +116,11 @@ impl Writes<'_, '_> {
     }
 
     fn place(&mut self, place: &Place) {
-        match place.root {
-            Root::Global(global) => self.global(global, place),
-            Root::Local(var) => match self.model.pou(self.pou).vars[var].kind {
+        match &place.root {
+            &Root::Global(global) => self.global(global, place),
+            // Where a reference leads is known at run time only: who takes it counts as the writer.
+            Root::This | Root::Reference(_) | Root::Value(_) => {}
+            &Root::Local(var) => match self.model.pou(self.pou).vars[var].kind {
                 VarKind::External(global) => self.global(global, place),
                 _ => {
                     let var = &self.model.pou(self.pou).vars[var];
@@ -127,7 +129,7 @@ impl Writes<'_, '_> {
                     }
                 }
             },
-            Root::Image { area, byte, bit } => {
+            &Root::Image { area, byte, bit } => {
                 let size = self.model.types.storage(place.ty).map_or(1, |e| e.size() * 8);
                 let bits = if bit.is_some() { 1 } else { size };
                 let at = AddressAt { byte, bit: bit.unwrap_or(0), bits };
@@ -186,7 +188,12 @@ impl Writes<'_, '_> {
         for (_, place) in call.in_outs.iter().chain(&call.outputs) {
             self.place(place);
         }
-        for place in call.instance.iter().chain(&call.enabled) {
+        match &call.receiver {
+            Receiver::Object(place) => self.place(place),
+            Receiver::Interface(value) => self.expr(value),
+            Receiver::None => {}
+        }
+        if let Some(place) = &call.enabled {
             self.place(place);
         }
         for (_, value) in &call.inputs {
@@ -206,7 +213,8 @@ impl Writes<'_, '_> {
             ExprKind::Convert(a, _)
             | ExprKind::RangeCheck(a, ..)
             | ExprKind::Negate(a)
-            | ExprKind::Not(a) => {
+            | ExprKind::Not(a)
+            | ExprKind::Attempt(a, _) => {
                 self.expr(a);
             }
             ExprKind::Binary(_, a, b) | ExprKind::Compare(_, a, b) | ExprKind::Shortcut { a, b, .. } => {
@@ -224,6 +232,7 @@ impl Writes<'_, '_> {
                 }
                 self.expr(value);
             }
+            ExprKind::Reference(place) => self.place(place),
             ExprKind::Poison | ExprKind::Const(_) | ExprKind::Load(_) => {}
         }
     }
@@ -258,12 +267,15 @@ impl Writes<'_, '_> {
                     self.expr(condition);
                     self.statements(body);
                 }
+                StmtKind::Sequence(list) => self.statements(list),
                 // What tests do is no part of any task.
                 StmtKind::Assert(_)
                 | StmtKind::AdvanceTime(_)
                 | StmtKind::Exit
                 | StmtKind::Continue
-                | StmtKind::Return => {}
+                | StmtKind::Return
+                | StmtKind::Label(_)
+                | StmtKind::Jump(_) => {}
             }
         }
     }

@@ -48,6 +48,10 @@ pub(crate) enum ExprKind {
     Choose(Box<Expr>, Vec<Expr>),
     Intrinsic(Intrinsic, Vec<Expr>),
     Call(Box<Call>),
+    /// The reference to a variable in the state block.
+    Reference(Box<Place>),
+    /// The reference if it leads to an object of one of these classes, else NULL.
+    Attempt(Box<Expr>, Vec<usize>),
     /// The value if `enable` holds, else the default of its type; `enabled` gets `enable`.
     Enabled {
         enable: Box<Expr>,
@@ -109,13 +113,19 @@ pub(crate) enum Intrinsic {
     Delete,
     Replace,
     Find,
+    /// `(pointer, LINT bytes)`
+    MovePointer,
+    /// `(pointer, pointer)`: bytes between them.
+    PointerDistance,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
+    /// What is called, as the caller sees it.
     pub(crate) pou: usize,
-    /// The instance of a function block.
-    pub(crate) instance: Option<Place>,
+    pub(crate) receiver: Receiver,
+    /// Class or interface and method, where the object decides what runs.
+    pub(crate) dispatch: Option<(usize, Rc<str>)>,
     pub(crate) enable: Option<Expr>,
     pub(crate) enabled: Option<Place>,
     /// Variable of the callee and value, in order of evaluation.
@@ -123,6 +133,16 @@ pub(crate) struct Call {
     pub(crate) in_outs: Vec<(usize, Place)>,
     /// Variable of the callee, where it goes.
     pub(crate) outputs: Vec<(usize, Place)>,
+}
+
+/// On what a function block's body or a method works.
+#[derive(Clone, Debug)]
+pub(crate) enum Receiver {
+    /// A function works on nothing.
+    None,
+    Object(Place),
+    /// The value of an interface.
+    Interface(Box<Expr>),
 }
 
 /// A variable or a part of one.
@@ -134,16 +154,22 @@ pub(crate) struct Place {
     pub(crate) span: Span,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Root {
     /// A variable of the POU that is being compiled.
     Local(usize),
+    /// The object that a method or body works on.
+    This,
+    /// What a function or property has given.
+    Value(Box<Expr>),
     Global(usize),
     Image {
         area: Area,
         byte: u32,
         bit: Option<u8>,
     },
+    /// What a reference leads to.
+    Reference(Box<Expr>),
 }
 
 #[derive(Clone, Debug)]
@@ -169,6 +195,10 @@ pub(crate) struct Stmt {
 #[derive(Clone, Debug)]
 pub(crate) enum StmtKind {
     Assign(Place, Expr),
+    Sequence(Vec<Stmt>),
+    /// Where [`StmtKind::Jump`] of the same number goes on.
+    Label(usize),
+    Jump(usize),
     /// A call whose result, if any, is dropped.
     Evaluate(Expr),
     If(Vec<(Expr, Vec<Stmt>)>, Vec<Stmt>),

@@ -86,6 +86,8 @@ pub struct Module {
     pub functions: Vec<Function>,
     /// Indexed by [`SiteId`].
     pub sites: Vec<Site>,
+    /// What [`Op::CallVirtual`] calls, by slot and class. All functions of a slot have one signature.
+    pub dispatch: Vec<Vec<Option<FuncId>>>,
 }
 
 /// One function, method, function-block body or program body.
@@ -429,6 +431,19 @@ pub enum Op {
         /// One for each parameter of its entry block.
         args: Vec<Value>,
     },
+    /// Call a method of the object at `this`, chosen by its class: entry `class` of slot `slot` of
+    /// [`Module::dispatch`], with `this` and `args`. Fault `NullReference` where the class has no entry, fault
+    /// `StackOverflow` where more than [`crate::MAX_DISPATCH_DEPTH`] of these calls are open at one time.
+    CallVirtual {
+        /// Row of the table.
+        slot: u32,
+        /// An `I32`: the number of the object's class.
+        class: Value,
+        /// Address of the object.
+        this: Value,
+        /// The other arguments.
+        args: Vec<Value>,
+    },
     /// Call a routine of the engine.
     Helper {
         /// Which; its documentation gives the arguments.
@@ -447,6 +462,15 @@ pub enum Op {
         /// Highest legal.
         high: i64,
     },
+    /// As [`Op::CheckIndex`] with computed bounds (all `I64`).
+    CheckIndexIn {
+        /// What is checked.
+        index: Value,
+        /// Lowest legal.
+        low: Value,
+        /// Highest legal.
+        high: Value,
+    },
     /// Fault `SubrangeViolation` unless `low <= value <= high` (signed `I64`); operands value, low, high.
     CheckRange {
         /// An `I64`.
@@ -458,6 +482,17 @@ pub enum Op {
     },
     /// Fault `NullReference` when the pointer is null.
     CheckNull(Value),
+    /// Fault `PointerRange` unless the `bytes` at `ptr` lie in the state block behind its first 64 bytes, or, with
+    /// `frames`, in the frame arena. A program with pointers can write anywhere in the block: what it loads from
+    /// there to use as an address (references, parameters VAR_IN_OUT of instances) is checked so before its use.
+    CheckPointer {
+        /// Address of the first byte.
+        ptr: Value,
+        /// How many.
+        bytes: u32,
+        /// The arena is legal too.
+        frames: bool,
+    },
     /// Load a reference (`{u32 state offset, u32 type id}`) as a pointer; null stays null.
     RefToPtr(Value),
     /// A pointer into the state block as a reference (`I64`: offset in the low half, `type_id` above).
@@ -480,6 +515,8 @@ pub enum FaultCode {
     IndexOutOfBounds,
     /// NULL reference or interface.
     NullReference,
+    /// A pointer that was moved out of the state block.
+    PointerRange,
     /// Value outside a subrange; operands value, low, high.
     SubrangeViolation,
     /// FOR with BY 0.
@@ -505,6 +542,7 @@ impl FaultCode {
             Self::DivideByZero => "DivideByZero",
             Self::IndexOutOfBounds => "IndexOutOfBounds",
             Self::NullReference => "NullReference",
+            Self::PointerRange => "PointerRange",
             Self::SubrangeViolation => "SubrangeViolation",
             Self::ForStepZero => "ForStepZero",
             Self::StackOverflow => "StackOverflow",

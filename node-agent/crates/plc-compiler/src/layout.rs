@@ -5,6 +5,7 @@
 //! nothing but this descriptor.
 
 mod path;
+mod reverse;
 
 pub use path::Place;
 
@@ -101,6 +102,11 @@ pub enum TypeDesc {
     Reference {
         /// What it refers to.
         target: TypeId,
+    },
+    /// A reference to an object of any class that implements the interface.
+    Interface {
+        /// As declared.
+        name: String,
     },
 }
 
@@ -289,7 +295,7 @@ impl Layout {
                 self.size_of(*element).saturating_mul(count)
             }
             TypeDesc::Struct { bytes, .. } => *bytes,
-            TypeDesc::Reference { .. } => 8,
+            TypeDesc::Reference { .. } | TypeDesc::Interface { .. } => 8,
         }
     }
 
@@ -299,7 +305,9 @@ impl Layout {
             TypeDesc::Elementary(e) => e.name().to_owned(),
             TypeDesc::String { capacity } => format!("STRING[{capacity}]"),
             TypeDesc::Wstring { capacity } => format!("WSTRING[{capacity}]"),
-            TypeDesc::Enum { name, .. } | TypeDesc::Struct { name, .. } => name.clone(),
+            TypeDesc::Enum { name, .. } | TypeDesc::Struct { name, .. } | TypeDesc::Interface { name } => {
+                name.clone()
+            }
             TypeDesc::Subrange { base, low, high } => format!("{}({low}..{high})", base.name()),
             TypeDesc::Array { element, dimensions } => {
                 let bounds: Vec<_> = dimensions.iter().map(|(low, high)| format!("{low}..{high}")).collect();

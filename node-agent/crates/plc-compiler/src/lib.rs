@@ -36,7 +36,7 @@ pub mod testing;
 mod types;
 
 pub use diagnostic::{Diagnostic, Severity};
-pub use lower::MAX_CALL_DEPTH;
+pub use lower::{MAX_CALL_DEPTH, MAX_DISPATCH_DEPTH};
 pub use program::{
     Binding, Dialect, ImageBytes, Instance, InstanceOverride, Options, Program, SourceUnit, Task,
     TaskOverride, Trigger,

@@ -4,18 +4,20 @@ mod call;
 mod expression;
 mod function;
 mod place;
+mod reference;
 mod statement;
 mod test;
 mod text;
 
 use crate::assemble::Assembly;
-use crate::ast::PouKind;
 use crate::config::Plan;
 use crate::ir::{FuncId, Module, Op, Site, SiteId};
 use crate::memory::Memory;
+use crate::model::object::Dispatch;
 use crate::span::{LineIndex, Span};
 use crate::{SourceUnit, standard};
 use std::collections::HashMap;
+use std::rc::Rc;
 
 pub(crate) use test::{all_statements, lower_tests};
 
@@ -25,6 +27,9 @@ pub(crate) const MAX_FRAMES: u64 = 1 << 20;
 /// Calls on one path, the program's own not counted.
 pub const MAX_CALL_DEPTH: usize = 256;
 
+/// Calls on one path whose target depends on an object: where recursion is legal, it is bounded by them.
+pub const MAX_DISPATCH_DEPTH: usize = 32;
+
 /// Source places for faults.
 pub(crate) struct Sites<'s> {
     pub(crate) units: &'s [SourceUnit],
@@ -33,10 +38,27 @@ pub(crate) struct Sites<'s> {
 }
 
 /// What a path of calls needs.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Path {
     bytes: u64,
     calls: usize,
+}
+
+/// How far the walk over the calls has come with a function.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Walk {
+    Not,
+    Open,
+    Done(Path),
+    Recursive,
+}
+
+/// How much of a POU a function runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Part {
+    Whole,
+    /// Without the detection of edges, which is done once a call: `SUPER()`.
+    Body,
 }
 
 /// Lowers every function that an instance can reach.
@@ -45,12 +67,14 @@ pub(crate) struct Lowerer<'l, 'm, 'a> {
     assembly: &'l mut Assembly,
     sites: &'l Sites<'l>,
     module: Module,
-    functions: HashMap<Version, FuncId>,
+    functions: HashMap<(Version, Part), FuncId>,
+    /// Slots of the dispatch table, by class or interface, method and test.
+    slots: HashMap<(usize, Rc<str>, Option<usize>), u32>,
     known_sites: HashMap<Span, SiteId>,
     /// Constants already in the block, by their bytes.
     pool: HashMap<Vec<u8>, u32>,
     /// Versions that have an id but no code yet.
-    open: Vec<Version>,
+    open: Vec<(Version, Part)>,
     /// Absent in a program that is no test.
     testing: Option<test::Testing>,
 }
@@ -73,7 +97,7 @@ pub(crate) fn lower(
         .map(|instance| {
             let plain =
                 instance.inputs.is_empty() && instance.outputs.is_empty() && instance.images.is_empty();
-            if plain { lowerer.function(instance.pou) } else { lowerer.wrapper(instance) }
+            if plain { lowerer.function(instance.pou, Part::Whole) } else { lowerer.wrapper(instance) }
         })
         .collect();
     lowerer.bodies()?;
@@ -95,6 +119,7 @@ impl<'l, 'm, 'a> Lowerer<'l, 'm, 'a> {
             sites,
             module: Module::default(),
             functions: HashMap::new(),
+            slots: HashMap::new(),
             known_sites: HashMap::new(),
             pool: HashMap::new(),
             open: Vec::new(),
@@ -104,11 +129,11 @@ impl<'l, 'm, 'a> Lowerer<'l, 'm, 'a> {
 
     /// Lowers what has been reached, and what that reaches.
     fn bodies(&mut self) -> Result<(), (Span, String)> {
-        while let Some((pou, test)) = self.open.pop() {
+        while let Some((version @ (pou, test), part)) = self.open.pop() {
             self.check_frame(pou)?;
             self.enter_test(test);
-            let function = self.body(pou);
-            let id = self.functions[&(pou, test)];
+            let function = self.body(pou, part);
+            let id = self.functions[&(version, part)];
             self.module.functions[id.index()] = function;
         }
         Ok(())
@@ -123,15 +148,59 @@ impl<'l, 'm, 'a> Lowerer<'l, 'm, 'a> {
     }
 
     /// The id of a POU's code, which will be made.
-    fn function(&mut self, pou: usize) -> FuncId {
+    fn function(&mut self, pou: usize, part: Part) -> FuncId {
         let version = self.version(pou);
-        if let Some(id) = self.functions.get(&version) {
+        let part = if self.memory.model.pou(version.0).edges.is_empty() { Part::Whole } else { part };
+        if let Some(id) = self.functions.get(&(version, part)) {
             return *id;
         }
-        let id = self.reserve(&self.memory.model.pou(version.0).name.text.clone());
-        self.functions.insert(version, id);
-        self.open.push(version);
+        let id = self.reserve(&self.memory.model.types.pou_names[version.0].clone());
+        self.functions.insert((version, part), id);
+        self.open.push((version, part));
         id
+    }
+
+    /// The row of the dispatch table for a method of a class or interface.
+    fn slot(&mut self, class: usize, method: &Rc<str>) -> u32 {
+        let key = (class, Rc::clone(method), self.current_test());
+        if let Some(slot) = self.slots.get(&key) {
+            return *slot;
+        }
+        let slot = self.module.dispatch.len() as u32;
+        self.slots.insert(key, slot);
+        self.module.dispatch.push(Vec::new());
+        let model = self.memory.model;
+        let mut row = vec![None; self.memory.class_count()];
+        for class in model.possible_classes(class) {
+            if model.pou(class).decl.modifiers.is_abstract {
+                continue;
+            }
+            if let Some(target) = model.implementation(class, method) {
+                row[self.memory.class_id(class) as usize] = Some(self.function(target, Part::Whole));
+            }
+        }
+        self.module.dispatch[slot as usize] = row;
+        slot
+    }
+
+    /// The one function that a dispatching call can only run, unless that would be plain recursion.
+    fn only_target(&self, caller: usize, class: usize, method: &Rc<str>) -> Option<usize> {
+        let model = self.memory.model;
+        let span = Span::default();
+        let [only] = *model.targets(&Dispatch { class, method: Rc::clone(method), span }) else {
+            return None;
+        };
+        let mut seen = std::collections::HashSet::new();
+        let mut open = vec![only];
+        while let Some(pou) = open.pop() {
+            if pou == caller {
+                return None;
+            }
+            if seen.insert(pou) {
+                open.extend(model.callees(pou));
+            }
+        }
+        Some(only)
     }
 
     fn reserve(&mut self, name: &str) -> FuncId {
@@ -144,7 +213,7 @@ impl<'l, 'm, 'a> Lowerer<'l, 'm, 'a> {
     fn check_frame(&self, pou: usize) -> Result<(), (Span, String)> {
         let model = self.memory.model;
         let pou = model.pou(pou);
-        let on_frame = |kind| pou.kind == PouKind::Function || kind == crate::model::VarKind::Temp;
+        let on_frame = |kind| pou.is_on_frame() || kind == crate::model::VarKind::Temp;
         let bytes: u64 = pou
             .vars
             .iter()
@@ -158,9 +227,13 @@ impl<'l, 'm, 'a> Lowerer<'l, 'm, 'a> {
 
     /// What runs at one time shares the arena and the stack of callers: temporaries count as well as locals.
     fn check_paths(&self, runs: impl Iterator<Item = (usize, FuncId)>) -> Result<(), (Span, String)> {
-        let mut paths = vec![None; self.module.functions.len()];
+        let mut paths = vec![Walk::Not; self.module.functions.len() + 1];
         for (pou, entry) in runs {
-            let path = self.path(entry, &mut paths);
+            let mut path = self.path(entry, &mut paths);
+            if paths.contains(&Walk::Recursive) {
+                // Between two dispatching calls runs at most what runs without recursion.
+                path.bytes = path.bytes.saturating_mul(MAX_DISPATCH_DEPTH as u64 + 1);
+            }
             let name = &self.memory.model.pou(pou).name;
             let message = if path.bytes > MAX_FRAMES {
                 format!("`{}` and what it calls take {} bytes of local variables", name.text, path.bytes)
@@ -174,22 +247,37 @@ impl<'l, 'm, 'a> Lowerer<'l, 'm, 'a> {
         Ok(())
     }
 
-    /// The longest path of calls that begins at a function; recursion was refused before.
-    fn path(&self, id: FuncId, paths: &mut [Option<Path>]) -> Path {
-        if let Some(path) = paths[id.index()] {
-            return path;
+    /// The longest path of calls that begins at a function. Recursion goes through dispatch only; it is marked
+    /// behind the entries of the functions and not followed.
+    fn path(&self, id: FuncId, paths: &mut [Walk]) -> Path {
+        match paths[id.index()] {
+            Walk::Done(path) => return path,
+            Walk::Open => {
+                if let Some(mark) = paths.last_mut() {
+                    *mark = Walk::Recursive;
+                }
+                return Path::default();
+            }
+            Walk::Not | Walk::Recursive => paths[id.index()] = Walk::Open,
         }
         let function = &self.module.functions[id.index()];
         let mut below = Path::default();
         for inst in function.blocks.iter().flat_map(|block| &block.insts) {
-            if let Op::Call { func, .. } = inst.op {
-                let path = self.path(func, paths);
+            let callees: Vec<FuncId> = match &inst.op {
+                Op::Call { func, .. } => vec![*func],
+                Op::CallVirtual { slot, .. } => {
+                    self.module.dispatch[*slot as usize].iter().flatten().copied().collect()
+                }
+                _ => continue,
+            };
+            for callee in callees {
+                let path = self.path(callee, paths);
                 below = Path { bytes: below.bytes.max(path.bytes), calls: below.calls.max(path.calls + 1) };
             }
         }
         let own = u64::from(function.frame_bytes.next_multiple_of(8));
         let path = Path { bytes: below.bytes + own, ..below };
-        paths[id.index()] = Some(path);
+        paths[id.index()] = Walk::Done(path);
         path
     }
 

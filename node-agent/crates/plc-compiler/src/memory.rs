@@ -2,6 +2,7 @@
 
 use crate::hir::{Init, Value};
 use crate::layout::Elementary;
+use crate::model::object::CLASS_MEMBER;
 use crate::model::{Model, VarKind};
 use crate::types::{Type, TypeId, Types};
 use std::cell::RefCell;
@@ -26,11 +27,39 @@ pub(crate) struct Memory<'m, 'a> {
     structs: RefCell<HashMap<usize, Rc<Shape>>>,
     pous: RefCell<HashMap<usize, Rc<Shape>>>,
     defaults: RefCell<HashMap<TypeId, Rc<[u8]>>>,
+    /// Number of each class that takes part in dispatch, from 1.
+    classes: HashMap<usize, u32>,
+    /// The program has pointers, which can be moved.
+    pub(crate) has_pointers: bool,
 }
 
 impl<'m, 'a> Memory<'m, 'a> {
     pub(crate) fn new(model: &'m Model<'a>) -> Self {
-        Self { model, structs: RefCell::default(), pous: RefCell::default(), defaults: RefCell::default() }
+        let dispatched = (0..model.pous.len()).filter(|pou| model.is_dispatched(*pou));
+        Self {
+            model,
+            structs: RefCell::default(),
+            pous: RefCell::default(),
+            defaults: RefCell::default(),
+            classes: dispatched.zip(1..).collect(),
+            has_pointers: model.types.has_pointers(),
+        }
+    }
+
+    /// The number of a class; 0 for one that takes no part in dispatch.
+    pub(crate) fn class_id(&self, class: usize) -> u32 {
+        self.classes.get(&class).copied().unwrap_or(0)
+    }
+
+    /// One more than the highest number of a class.
+    pub(crate) fn class_count(&self) -> usize {
+        self.classes.len() + 1
+    }
+
+    /// Where an instance holds the number of its class.
+    pub(crate) fn class_member(&self, class: usize) -> Option<u32> {
+        let member = self.model.pou(class).scope.get(CLASS_MEMBER)?;
+        self.pou(class).offsets[*member]
     }
 
     /// Bytes and alignment. Saturates far above what is legal.
@@ -38,6 +67,9 @@ impl<'m, 'a> Memory<'m, 'a> {
         let types = &self.model.types;
         if let Some(e) = types.storage(ty) {
             return (u64::from(e.size()), u64::from(e.size()));
+        }
+        if types.is_reference(ty) {
+            return (8, 8);
         }
         match types.get(ty) {
             Type::Text { wide: false, capacity } => ((2 + u64::from(*capacity)).next_multiple_of(2), 2),
@@ -86,7 +118,10 @@ impl<'m, 'a> Memory<'m, 'a> {
                 _ => self.size(var.ty),
             })
         });
-        let shape = Rc::new(shape(sizes));
+        let mut shape = shape(sizes);
+        // References tell objects apart by their addresses.
+        shape.bytes = shape.bytes.max(1);
+        let shape = Rc::new(shape);
         self.pous.borrow_mut().insert(pou, Rc::clone(&shape));
         shape
     }
@@ -129,6 +164,10 @@ impl<'m, 'a> Memory<'m, 'a> {
                     if var.kind != VarKind::InOut {
                         self.member(var.ty, var.initial.as_ref(), shape.offsets[index], &mut bytes);
                     }
+                }
+                if let Some(at) = self.class_member(*pou) {
+                    let at = at as usize;
+                    bytes[at..at + 4].copy_from_slice(&self.class_id(*pou).to_le_bytes());
                 }
             }
             _ => {}

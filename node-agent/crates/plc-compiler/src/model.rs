@@ -2,19 +2,23 @@
 
 mod initial;
 mod interface;
+pub(crate) mod object;
 mod resolve;
+mod space;
 pub(crate) mod test;
 
 pub(crate) use resolve::elementary_name;
 
 use crate::Options;
-use crate::ast::{self, Address, Configuration, Decl, Edge, Name, PouKind, VarSection};
+use crate::ast::{self, Access, Address, Configuration, Decl, Edge, Name, PouKind, VarSection};
 use crate::diagnostic::{Code, Sink};
 use crate::hir::{self, Init, Value};
 use crate::layout::Elementary;
 use crate::span::Span;
 use crate::suggest;
 use crate::types::{TypeId, Types};
+use object::Dispatch;
+use space::Space;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -67,8 +71,19 @@ pub(crate) struct Var<'a> {
     /// What both come to, set when all types are known.
     pub(crate) initial: Option<Init>,
     pub(crate) value: ConstantState,
-    /// Of a global in a named list.
-    pub(crate) list: Option<Name>,
+    /// Who may use it from outside of the POU.
+    pub(crate) access: Access,
+    /// Comes from the base class.
+    pub(crate) inherited: bool,
+    /// Of a global: where it is declared.
+    pub(crate) space: usize,
+}
+
+impl Var<'_> {
+    /// What the field devices report.
+    pub(crate) fn is_input_image(&self) -> bool {
+        matches!(self.address, Some((Address { area: ast::Area::Input, .. }, _)))
+    }
 }
 
 #[derive(Debug)]
@@ -76,6 +91,22 @@ pub(crate) struct Pou<'a> {
     pub(crate) kind: PouKind,
     pub(crate) name: Name,
     pub(crate) decl: &'a ast::Pou,
+    /// Where its names are looked up.
+    pub(crate) space: usize,
+    /// The class of a method.
+    pub(crate) owner: Option<usize>,
+    /// What it extends.
+    pub(crate) base: Option<usize>,
+    /// What extends it.
+    pub(crate) derived: Vec<usize>,
+    /// Interfaces that it names; those that an interface extends.
+    pub(crate) implements: Vec<usize>,
+    /// Its own methods by key.
+    pub(crate) methods: HashMap<Rc<str>, usize>,
+    /// Its variables are resolved.
+    resolved: bool,
+    /// Their initial values are known.
+    initialised: bool,
     /// Part of the standard library.
     pub(crate) standard: bool,
     pub(crate) role: test::Role,
@@ -91,6 +122,15 @@ pub(crate) struct Pou<'a> {
     pub(crate) body: Vec<hir::Stmt>,
     /// POUs that the body calls or holds, with the place.
     pub(crate) uses: Vec<(usize, Span)>,
+    /// Calls whose target depends on an object.
+    pub(crate) dispatches: Vec<Dispatch>,
+}
+
+impl Pou<'_> {
+    /// Its variables live during a call only.
+    pub(crate) fn is_on_frame(&self) -> bool {
+        matches!(self.kind, PouKind::Function | PouKind::Method)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +138,7 @@ pub(crate) enum Item {
     Type,
     Pou(usize),
     Global(usize),
-    List,
+    Namespace,
 }
 
 #[derive(Debug)]
@@ -118,6 +158,9 @@ pub(crate) struct Resolved {
 #[derive(Debug)]
 struct TypeEntry<'a> {
     decl: &'a ast::TypeDecl,
+    space: usize,
+    /// Of a structure, which references may name before its members are known.
+    id: Option<TypeId>,
     state: TypeState,
 }
 
@@ -137,7 +180,9 @@ pub(crate) struct Model<'a> {
     pub(crate) pous: Vec<Pou<'a>>,
     pub(crate) globals: Vec<Var<'a>>,
     pub(crate) names: HashMap<Rc<str>, (Item, Span)>,
-    pub(crate) lists: HashMap<Rc<str>, HashMap<Rc<str>, usize>>,
+    pub(crate) spaces: Vec<Space>,
+    /// Where the declaration that is being resolved stands, outside of POUs.
+    pub(crate) space: usize,
     pub(crate) inits: Vec<Init>,
     pub(crate) configurations: Vec<&'a Configuration>,
     pub(crate) tests: Vec<test::TestCase<'a>>,
@@ -146,6 +191,8 @@ pub(crate) struct Model<'a> {
     /// One past the highest byte of I, Q, M that is addressed directly.
     pub(crate) image_high: [u32; 3],
     type_entries: HashMap<Rc<str>, TypeEntry<'a>>,
+    /// Keys of the declared types, in order.
+    type_order: Vec<Rc<str>>,
     enum_values: HashMap<Rc<str>, Vec<EnumOwner>>,
     /// Declarations of the standard library, by name, with what their placeholders become.
     standard: HashMap<Rc<str>, (&'a ast::Pou, Option<Elementary>)>,
@@ -171,79 +218,109 @@ impl<'a> Model<'a> {
             pous: Vec::new(),
             globals: Vec::new(),
             names: HashMap::new(),
-            lists: HashMap::new(),
+            spaces: vec![Self::global_space()],
+            space: 0,
             inits: Vec::new(),
             configurations: Vec::new(),
             tests: Vec::new(),
             field_inits: HashMap::new(),
             image_high: [0; 3],
             type_entries: HashMap::new(),
+            type_order: Vec::new(),
             enum_values: HashMap::new(),
             standard,
             open_interfaces: Vec::new(),
             depth: 0,
         };
         let mut sections = Vec::new();
-        for decl in units.iter().flatten() {
-            model.collect(decl, &mut sections);
+        for unit in units {
+            model.collect_all(unit, 0, &mut sections);
         }
+        model.check_usings();
         // Constants first: bounds and lengths of types are made of them.
         let (constants, others): (Vec<_>, Vec<_>) =
             sections.into_iter().partition(|(_, section): &(_, &VarSection)| section.constant);
-        for (list, section) in constants {
-            model.global_section(list, section);
+        for (space, section) in constants {
+            model.global_section(space, section);
         }
-        model.resolve_all_types(units);
-        for (list, section) in others {
-            model.global_section(list, section);
+        model.link_inheritance();
+        model.resolve_all_types();
+        for (space, section) in others {
+            model.global_section(space, section);
         }
         model.resolve_interfaces();
         model.add_mocks();
+        model.check_objects();
         model
     }
 
-    fn collect(&mut self, decl: &'a Decl, sections: &mut Vec<(Option<&'a Name>, &'a VarSection)>) {
-        match decl {
-            Decl::Pou(pou) => {
-                let index = self.pous.len();
-                if self.declare(&pou.name, Item::Pou(index)) {
-                    self.add_pou(pou, pou.name.clone(), None, false);
+    /// Declarations of a file or namespace; USING holds from its place on.
+    fn collect_all(
+        &mut self,
+        decls: &'a [Decl],
+        mut space: usize,
+        sections: &mut Vec<(usize, &'a VarSection)>,
+    ) {
+        for decl in decls {
+            match decl {
+                Decl::Using(names) => space = self.open_space(space, names),
+                Decl::Namespace(namespace) => {
+                    let inner = self.open_namespace(space, &namespace.name);
+                    self.collect_all(&namespace.decls, inner, sections);
                 }
-            }
-            Decl::Type(decl) => {
-                if self.declare(&decl.name, Item::Type) {
-                    if let ast::TypeRefKind::Enum { values, .. } = &decl.ty.kind {
-                        for (value, _) in values {
-                            let owner = EnumOwner::Named(Rc::clone(&decl.name.key));
-                            self.enum_values.entry(Rc::clone(&value.key)).or_default().push(owner);
-                        }
-                    }
-                    let entry = TypeEntry { decl, state: TypeState::Open };
-                    self.type_entries.insert(Rc::clone(&decl.name.key), entry);
-                }
-            }
-            Decl::Tests(suite) => self.collect_suite(suite),
-            Decl::Globals { list, section } => sections.push((list.as_ref(), section)),
-            Decl::Configuration(configuration) => {
-                self.configurations.push(configuration);
-                sections.extend(configuration.globals.iter().map(|section| (None, section)));
-                for resource in &configuration.resources {
-                    sections.extend(resource.globals.iter().map(|section| (None, section)));
-                }
+                _ => self.collect(decl, space, sections),
             }
         }
     }
 
-    /// Enters a name into the scope that all units share.
-    fn declare(&mut self, name: &Name, item: Item) -> bool {
-        if let Some((_, first)) = self.names.get(&name.key) {
+    fn collect(&mut self, decl: &'a Decl, space: usize, sections: &mut Vec<(usize, &'a VarSection)>) {
+        match decl {
+            Decl::Pou(pou) => {
+                let index = self.pous.len();
+                if self.declare(space, &pou.name, Item::Pou(index)) {
+                    let inner =
+                        if pou.usings.is_empty() { space } else { self.open_space(space, &pou.usings) };
+                    self.add_pou(pou, pou.name.clone(), inner, None, false);
+                }
+            }
+            Decl::Type(decl) => {
+                if self.declare(space, &decl.name, Item::Type) {
+                    let key = self.full_key(space, &decl.name);
+                    if let ast::TypeRefKind::Enum { values, .. } = &decl.ty.kind {
+                        for (value, _) in values {
+                            let owner = EnumOwner::Named(Rc::clone(&key));
+                            self.enum_values.entry(Rc::clone(&value.key)).or_default().push(owner);
+                        }
+                    }
+                    self.type_order.push(Rc::clone(&key));
+                    self.type_entries
+                        .insert(key, TypeEntry { decl, space, id: None, state: TypeState::Open });
+                }
+            }
+            Decl::Globals(section) => sections.push((space, section)),
+            Decl::Configuration(configuration) => {
+                self.configurations.push(configuration);
+                sections.extend(configuration.globals.iter().map(|section| (space, section)));
+                for resource in &configuration.resources {
+                    sections.extend(resource.globals.iter().map(|section| (space, section)));
+                }
+            }
+            Decl::Tests(suite) => self.collect_suite(suite, space),
+            Decl::Using(_) | Decl::Namespace(_) => {}
+        }
+    }
+
+    /// Enters a name into a namespace, which all units share.
+    fn declare(&mut self, space: usize, name: &Name, item: Item) -> bool {
+        let key = self.full_key(space, name);
+        if let Some((_, first)) = self.names.get(&key) {
             let first = *first;
             self.sink
                 .report(Code::DuplicateName, name.span, format!("`{}` is declared twice", name.text))
                 .related(first, "first declared here");
             return false;
         }
-        self.names.insert(Rc::clone(&name.key), (item, name.span));
+        self.names.insert(key, (item, name.span));
         true
     }
 
@@ -251,6 +328,7 @@ impl<'a> Model<'a> {
         &mut self,
         decl: &'a ast::Pou,
         name: Name,
+        space: usize,
         substitute: Option<Elementary>,
         standard: bool,
     ) -> usize {
@@ -260,6 +338,14 @@ impl<'a> Model<'a> {
             kind: decl.kind,
             name,
             decl,
+            space,
+            owner: None,
+            base: None,
+            derived: Vec::new(),
+            implements: Vec::new(),
+            methods: HashMap::new(),
+            resolved: false,
+            initialised: false,
             standard,
             role: test::Role::Plain,
             substitute,
@@ -270,27 +356,43 @@ impl<'a> Model<'a> {
             edges: Vec::new(),
             body: Vec::new(),
             uses: Vec::new(),
+            dispatches: Vec::new(),
         });
         self.open_interfaces.push(index);
+        for method in &decl.methods {
+            self.add_method(index, method, space);
+        }
         index
     }
 
+    fn add_method(&mut self, owner: usize, decl: &'a ast::Pou, space: usize) {
+        if let Some(first) = self.pous[owner].methods.get(&decl.name.key) {
+            let first = self.pous[*first].decl.name.span;
+            let message = format!("`{}` is declared twice", decl.name.text);
+            self.sink
+                .report(Code::DuplicateName, decl.name.span, message)
+                .related(first, "first declared here");
+            return;
+        }
+        let method = self.add_pou(decl, decl.name.clone(), space, None, false);
+        self.pous[method].owner = Some(owner);
+        self.types.pou_names[method] = format!("{}.{}", self.pous[owner].name.text, decl.name.text).into();
+        self.pous[owner].methods.insert(Rc::clone(&decl.name.key), method);
+    }
+
     /// The POU of that name; one of the standard library is brought in at its first use.
-    pub(crate) fn find_pou(&mut self, key: &Rc<str>) -> Option<usize> {
-        match self.names.get(key) {
-            Some((Item::Pou(index), _)) => return Some(*index),
+    pub(crate) fn find_pou(&mut self, name: &Name, scope: Option<usize>) -> Option<usize> {
+        match self.find(name, scope) {
+            Some(Item::Pou(index)) => return Some(index),
             Some(_) => return None,
             None => {}
         }
+        let key = &name.key;
         let (decl, substitute) = *self.standard.get(key)?;
         let name = Name { text: Rc::clone(key), key: Rc::clone(key), span: decl.name.span };
-        let index = self.add_pou(decl, name, substitute, true);
+        let index = self.add_pou(decl, name, 0, substitute, true);
         self.names.insert(Rc::clone(key), (Item::Pou(index), decl.name.span));
         Some(index)
-    }
-
-    pub(crate) fn item(&self, key: &str) -> Option<Item> {
-        self.names.get(key).map(|(item, _)| *item)
     }
 
     /// Reports an unknown name, with the nearest known one.

@@ -5,6 +5,7 @@
 
 mod config;
 mod expression;
+mod object;
 mod pou;
 mod statement;
 mod test;
@@ -110,6 +111,16 @@ impl<'a> Parser<'a> {
         if self.dialect == Dialect::Iec {
             let message = format!("{what} is an extension that the dialect Iec does not have");
             self.sink.report(Code::OutsideDialect, span, message);
+        }
+    }
+
+    /// Reports a construct that only the dominant vendors' dialect has.
+    fn vendor_extension(&mut self, span: Span, what: &str) {
+        if self.dialect != Dialect::Codesys {
+            let message = format!("{what} is an extension that only the dialect Codesys has");
+            self.sink
+                .report(Code::OutsideDialect, span, message)
+                .help("set `spec.program.dialect: Codesys` (`--dialect codesys`)");
         }
     }
 

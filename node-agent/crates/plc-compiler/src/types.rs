@@ -1,6 +1,6 @@
 //! The types of a program, each interned once, and which converts to which without being asked.
 
-use crate::ast::Name;
+use crate::ast::{Name, RefKind};
 use crate::ir::Ty;
 use crate::layout::Elementary;
 use std::collections::HashMap;
@@ -44,6 +44,15 @@ pub(crate) enum Type {
     Struct(usize),
     /// An instance of a function block or program: index of the POU.
     Instance(usize),
+    /// `{u32 state offset, u32 class id}`
+    Reference {
+        target: TypeId,
+        kind: RefKind,
+    },
+    /// A variable of an interface, as a reference: index of the interface's POU.
+    Interface(usize),
+    /// The type of NULL.
+    Null,
 }
 
 #[derive(Debug)]
@@ -87,6 +96,7 @@ impl Types<'_> {
     pub(crate) const ANY_INT: TypeId = TypeId(2);
     pub(crate) const ANY_REAL: TypeId = TypeId(3);
     pub(crate) const BOOL: TypeId = TypeId(4);
+    pub(crate) const NULL: TypeId = TypeId(4 + Elementary::ALL.len() as u32);
 
     pub(crate) fn new() -> Self {
         let mut types = Self {
@@ -102,6 +112,7 @@ impl Types<'_> {
         for e in Elementary::ALL {
             types.intern(Type::Elementary(e));
         }
+        types.intern(Type::Null);
         types
     }
 
@@ -146,7 +157,27 @@ impl Types<'_> {
 
     /// Machine type of a scalar.
     pub(crate) fn scalar(&self, id: TypeId) -> Option<Ty> {
+        if self.is_reference(id) {
+            return Some(Ty::I64);
+        }
         self.storage(id).map(machine)
+    }
+
+    /// Whether values of the type lead somewhere else: references, and NULL.
+    pub(crate) fn is_reference(&self, id: TypeId) -> bool {
+        matches!(self.get(id), Type::Reference { .. } | Type::Interface(_) | Type::Null)
+    }
+
+    pub(crate) fn has_pointers(&self) -> bool {
+        self.list.iter().any(|ty| matches!(ty, Type::Reference { kind: RefKind::Pointer, .. }))
+    }
+
+    /// What a reference leads to.
+    pub(crate) fn pointee(&self, id: TypeId) -> TypeId {
+        match self.get(id) {
+            Type::Reference { target, .. } => *target,
+            _ => Self::POISON,
+        }
     }
 
     pub(crate) fn name(&self, id: TypeId) -> String {
@@ -172,7 +203,16 @@ impl Types<'_> {
                 let name = &self.structs[*index].name;
                 if name.is_empty() { "STRUCT".to_owned() } else { name.to_string() }
             }
-            Type::Instance(pou) => self.pou_names[*pou].to_string(),
+            Type::Instance(pou) | Type::Interface(pou) => self.pou_names[*pou].to_string(),
+            Type::Reference { target, kind } => {
+                let kind = match kind {
+                    RefKind::To => "REF_TO",
+                    RefKind::Pointer => "POINTER TO",
+                    RefKind::Alias => "REFERENCE TO",
+                };
+                format!("{kind} {}", self.name(*target))
+            }
+            Type::Null => "NULL".to_owned(),
         }
     }
 

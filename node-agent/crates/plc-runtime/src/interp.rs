@@ -7,6 +7,7 @@ mod code;
 mod decode;
 mod depth;
 mod exec;
+mod number;
 mod slots;
 
 pub(crate) use code::Routine;
@@ -61,6 +62,7 @@ impl Interpreter {
             attention: scope.attention,
             budget: scope.budget.map_or(u64::MAX, |budget| budget.saturating_add(1)),
             now_ns: scope.now_ns,
+            dispatches: 0,
         };
         run.call(entry.0, this).map_err(|trap| self.raised(&trap))
     }

@@ -1,22 +1,14 @@
 //! Calls of user functions and of instances.
 
+use super::callee::Callee;
 use super::{Checker, convert, standard};
-use crate::ast::{self, Argument, ExprKind as Ast, Name, PouKind};
+use crate::ast::{self, Argument, Name, PouKind};
 use crate::diagnostic::Code;
-use crate::hir::{Call, Expr, ExprKind, Place};
+use crate::hir::{Call, Expr, ExprKind, Place, Receiver};
 use crate::model::VarKind;
 use crate::span::Span;
 use crate::suggest;
 use crate::types::{Type, TypeId, Types};
-
-/// What a call statement calls.
-pub(super) enum InstanceCall {
-    Call(Expr),
-    /// Already reported.
-    Refused,
-    /// No instance.
-    Other,
-}
 
 /// Arguments that every function and function block has besides its own.
 struct Enabling {
@@ -25,7 +17,7 @@ struct Enabling {
 }
 
 impl Checker<'_, '_> {
-    /// The call of a function.
+    /// A call inside an expression.
     pub(super) fn call_expression(
         &mut self,
         callee: &ast::Expr,
@@ -33,26 +25,34 @@ impl Checker<'_, '_> {
         want: Option<TypeId>,
         span: Span,
     ) -> Expr {
-        let Ast::Name(name) = &callee.kind else {
-            if let Some(place) = self.variable(callee) {
-                self.not_callable(place.ty, callee.span);
+        match self.callee(callee) {
+            Callee::Function(name) => return self.named_call(callee, &name, arguments, want, span),
+            Callee::Method(method, name) => return self.method_call(method, &name, arguments, span),
+            Callee::Place(place) => self.not_callable(place.ty, callee.span),
+            Callee::Base(_) => {
+                self.report(Code::NotAValue, callee.span, "the call of a body has no value");
             }
-            self.check_loose(arguments);
-            return Self::poison(span);
-        };
-        let local = self.scope.and_then(|pou| self.model.pou(pou).scope.get(&name.key).copied());
-        let is_result =
-            local.is_some() && self.scope.is_some_and(|pou| self.model.pou(pou).result_var == local);
-        if local.is_some() && !is_result {
-            if let Some(place) = self.variable(callee) {
-                self.not_callable(place.ty, callee.span);
-            }
-            self.check_loose(arguments);
-            return Self::poison(span);
+            Callee::Wrong => {}
         }
-        if let Some(pou) = self.model.find_pou(&name.key) {
+        self.check_loose(arguments);
+        Self::poison(span)
+    }
+
+    /// The call of a function by its name.
+    fn named_call(
+        &mut self,
+        callee: &ast::Expr,
+        name: &Name,
+        arguments: &[Argument],
+        want: Option<TypeId>,
+        span: Span,
+    ) -> Expr {
+        if let Some(pou) = self.model.find_pou(name, self.scope) {
             self.model.resolve_interfaces();
             return self.function_call(pou, name, arguments, span);
+        }
+        if let Some(reference) = self.reference_function(name, arguments, span) {
+            return reference;
         }
         if let Some(enabling) = self.standard_enabling(arguments) {
             let rest: Vec<Argument> = arguments.iter().filter(|a| !is_enabling(a)).cloned().collect();
@@ -68,31 +68,35 @@ impl Checker<'_, '_> {
         if let Some(result) = self.standard_call(name, arguments, want, span) {
             return result;
         }
-        if self.model.item(&name.key).is_some() {
+        if self.model.find(name, self.scope).is_some() {
             if let Some(place) = self.variable(callee) {
                 self.not_callable(place.ty, callee.span);
             }
         } else {
-            let known = self.model.names.keys().map(AsRef::as_ref).chain(standard::NAMES.iter().copied());
-            let nearest = suggest::nearest(&name.text, known).map(str::to_owned);
-            let message = format!("function `{}` is not declared", name.text);
-            // Some vendors name a conversion after the enumeration.
-            let enumeration = name.key.split_once("_TO_").filter(|(from, to)| {
-                let declared = self.model.find_type(&std::rc::Rc::from(*from), self.scope);
-                crate::model::elementary_name(to).is_some() && declared.is_some()
-            });
-            let help = match (enumeration, nearest) {
-                (Some((_, to)), _) => Some(format!("write TO_{to}(…)")),
-                (None, Some(nearest)) => Some(format!("did you mean `{nearest}`?")),
-                (None, None) => None,
-            };
-            let finding = self.report(Code::UnknownName, name.span, message);
-            if let Some(help) = help {
-                finding.help(help);
-            }
+            self.unknown_function(name);
         }
         self.check_loose(arguments);
         Self::poison(span)
+    }
+
+    fn unknown_function(&mut self, name: &Name) {
+        let known = self.model.names.keys().map(AsRef::as_ref).chain(standard::NAMES.iter().copied());
+        let nearest = suggest::nearest(&name.text, known).map(str::to_owned);
+        let message = format!("function `{}` is not declared", name.text);
+        // Some vendors name a conversion after the enumeration.
+        let enumeration = name.key.split_once("_TO_").filter(|(from, to)| {
+            let declared = self.model.find_type(&Name::new(from, name.span), self.scope);
+            crate::model::elementary_name(to).is_some() && declared.is_some()
+        });
+        let help = match (enumeration, nearest) {
+            (Some((_, to)), _) => Some(format!("write TO_{to}(…)")),
+            (None, Some(nearest)) => Some(format!("did you mean `{nearest}`?")),
+            (None, None) => None,
+        };
+        let finding = self.report(Code::UnknownName, name.span, message);
+        if let Some(help) = help {
+            finding.help(help);
+        }
     }
 
     fn not_callable(&mut self, ty: TypeId, span: Span) {
@@ -110,55 +114,69 @@ impl Checker<'_, '_> {
     }
 
     /// Finds mistakes inside the arguments of a call that is wrong itself.
-    fn check_loose(&mut self, arguments: &[Argument]) {
+    pub(super) fn check_loose(&mut self, arguments: &[Argument]) {
         for value in arguments.iter().filter_map(|a| a.value.as_ref()) {
             self.expr(value, None);
         }
     }
 
-    /// The call of an instance as a statement.
-    pub(super) fn instance_call(
+    /// A call as a statement.
+    pub(super) fn statement_call(
         &mut self,
         callee: &ast::Expr,
         arguments: &[Argument],
         span: Span,
-    ) -> InstanceCall {
-        if let Ast::Name(name) = &callee.kind {
-            let local = self.scope.and_then(|pou| self.model.pou(pou).scope.get(&name.key).copied());
-            let is_result =
-                self.scope.is_some_and(|pou| local.is_some() && self.model.pou(pou).result_var == local);
-            let is_variable = local.is_some() && !is_result
-                || matches!(self.model.item(&name.key), Some(crate::model::Item::Global(_)));
-            if !is_variable {
-                if let Some(pou) = self.model.find_pou(&name.key)
-                    && self.model.pou(pou).kind != PouKind::Function
+    ) -> Option<Expr> {
+        match self.callee(callee) {
+            Callee::Function(name) => {
+                if let Some(pou) = self.model.find_pou(&name, self.scope)
+                    && !matches!(self.model.pou(pou).kind, PouKind::Function)
                 {
                     let what = self.model.pou(pou).kind.text();
                     let message = format!("`{}` is a {what}: only instances of it can be called", name.text);
                     self.report(Code::NotCallable, callee.span, message)
                         .help(format!("declare `x : {};` in VAR and call `x(…)`", name.text));
-                    return InstanceCall::Refused;
+                    return None;
                 }
-                return InstanceCall::Other;
+                Some(self.named_call(callee, &name, arguments, None, span))
+            }
+            Callee::Method(method, name) => Some(self.method_call(method, &name, arguments, span)),
+            Callee::Base(place) => self.instance_call(place, true, callee.span, arguments, span),
+            Callee::Place(place) => self.instance_call(place, false, callee.span, arguments, span),
+            Callee::Wrong => {
+                self.check_loose(arguments);
+                None
             }
         }
-        let Some(place) = self.variable(callee) else {
-            self.check_loose(arguments);
-            return InstanceCall::Refused;
-        };
-        let Type::Instance(pou) = *self.types().get(place.ty) else {
-            self.not_callable(place.ty, callee.span);
-            return InstanceCall::Refused;
-        };
-        self.model.resolve_interfaces();
-        self.used(pou, callee.span);
-        let name = self.model.pou(pou).name.clone();
-        let Some(call) = self.arguments(pou, &name, arguments, span) else { return InstanceCall::Refused };
-        let call = Call { instance: Some(place), ..call };
-        InstanceCall::Call(Expr { kind: ExprKind::Call(Box::new(call)), ty: Types::VOID, span })
     }
 
-    fn used(&mut self, callee: usize, span: Span) {
+    fn instance_call(
+        &mut self,
+        place: Place,
+        fixed: bool,
+        callee: Span,
+        arguments: &[Argument],
+        span: Span,
+    ) -> Option<Expr> {
+        match *self.types().get(place.ty) {
+            Type::Instance(pou) if self.model.pou(pou).kind == PouKind::Class => {
+                let name = self.model.pou(pou).name.text.clone();
+                self.report(
+                    Code::NotCallable,
+                    callee,
+                    format!("`{name}` is a class: it has methods, no body"),
+                );
+                None
+            }
+            Type::Instance(pou) => self.body_call(pou, place, fixed, arguments, span),
+            _ => {
+                self.not_callable(place.ty, callee);
+                None
+            }
+        }
+    }
+
+    pub(super) fn used(&mut self, callee: usize, span: Span) {
         if let Some(pou) = self.scope {
             self.model.pous[pou].uses.push((callee, span));
         }
@@ -179,10 +197,17 @@ impl Checker<'_, '_> {
     }
 
     /// Binds arguments to parameters. `None`: already reported.
-    fn arguments(&mut self, pou: usize, name: &Name, arguments: &[Argument], span: Span) -> Option<Call> {
+    pub(super) fn arguments(
+        &mut self,
+        pou: usize,
+        name: &Name,
+        arguments: &[Argument],
+        span: Span,
+    ) -> Option<Call> {
         let mut call = Call {
             pou,
-            instance: None,
+            receiver: Receiver::None,
+            dispatch: None,
             enable: None,
             enabled: None,
             inputs: Vec::new(),
@@ -319,7 +344,9 @@ impl Checker<'_, '_> {
         };
         if kind == VarKind::InOut {
             let Some(place) = self.target(value) else { return false };
-            let same = place.ty == ty || ty == Types::POISON || self.any_text(place.ty, ty);
+            let derived = matches!((self.types().get(place.ty), self.types().get(ty)),
+                (Type::Instance(a), Type::Instance(b)) if self.model.is_derived(*a, *b));
+            let same = place.ty == ty || derived || ty == Types::POISON || self.any_text(place.ty, ty);
             let is_bit = self.is_bit(&place);
             if !same || is_bit {
                 let (have, want) = (self.type_name(place.ty), self.type_name(ty));
@@ -348,13 +375,14 @@ impl Checker<'_, '_> {
     }
 
     /// Whether the place is one bit of the image or of a word.
-    fn is_bit(&self, place: &Place) -> bool {
+    pub(super) fn is_bit(&self, place: &Place) -> bool {
         use crate::hir::{Root, Step};
         if let Some(last) = place.steps.last() {
             return matches!(last, Step::Part(_, Some(_)) | Step::Character(_));
         }
         let address = match place.root {
             Root::Image { bit, .. } => return bit.is_some(),
+            Root::This | Root::Reference(_) | Root::Value(_) => return false,
             Root::Local(var) => self.scope.and_then(|pou| self.model.pou(pou).vars[var].address),
             Root::Global(global) => self.model.globals[global].address,
         };

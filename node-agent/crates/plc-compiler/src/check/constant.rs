@@ -1,7 +1,7 @@
 //! Constant expressions and initial values.
 
 use super::Checker;
-use crate::ast::{self, ExprKind as Ast, PouKind};
+use crate::ast::{self, ExprKind as Ast};
 use crate::diagnostic::Code;
 use crate::hir::{Expr, ExprKind, Init, Value};
 use crate::model::{ConstantState, Model};
@@ -143,14 +143,14 @@ impl Checker<'_, '_> {
     }
 
     /// A name of a CONSTANT: POU (none for a global) and index.
-    fn constant_variable(&self, expr: &ast::Expr) -> Option<(Option<usize>, usize)> {
+    fn constant_variable(&mut self, expr: &ast::Expr) -> Option<(Option<usize>, usize)> {
         let Ast::Name(name) = &expr.kind else { return None };
         if let Some(pou) = self.scope
             && let Some(var) = self.model.pou(pou).scope.get(&name.key)
         {
             return self.model.pou(pou).vars[*var].constant.then_some((Some(pou), *var));
         }
-        match self.model.item(&name.key) {
+        match self.model.find(name, self.scope) {
             Some(crate::model::Item::Global(global)) if self.model.globals[global].constant => {
                 Some((None, global))
             }
@@ -224,6 +224,16 @@ impl Checker<'_, '_> {
 
     /// The value of a CONSTANT variable of a scalar or string type, computed at its first use.
     pub(super) fn value_of_constant(&mut self, pou: Option<usize>, var: usize) -> Option<Value> {
+        // Names in the value of an inherited constant are those of its own class.
+        let pou = pou.map(|pou| self.model.declarer(pou, var));
+        let space = if pou.is_none() { self.model.globals[var].space } else { 0 };
+        let outer = std::mem::replace(&mut self.model.space, space);
+        let value = self.computed_constant(pou, var);
+        self.model.space = outer;
+        value
+    }
+
+    fn computed_constant(&mut self, pou: Option<usize>, var: usize) -> Option<Value> {
         let entry = match pou {
             Some(pou) => &mut self.model.pous[pou].vars[var],
             None => &mut self.model.globals[var],
@@ -266,7 +276,7 @@ impl Checker<'_, '_> {
         match var.kind {
             VarKind::Input | VarKind::Output | VarKind::InOut => true,
             // The variables of a program and locals of function blocks can be read for supervision.
-            VarKind::Local => pou.kind != PouKind::Function && !var.hidden,
+            VarKind::Local => !pou.is_on_frame() && !var.hidden,
             _ => false,
         }
     }

@@ -1,7 +1,7 @@
 //! Operators and operands.
 
 use super::{Checker, alone};
-use crate::ast::{self, BinaryOp as Op, ExprKind as Ast, Literal, Name, UnaryOp};
+use crate::ast::{self, BinaryOp as Op, ExprKind as Ast, Literal, Name, RefKind, UnaryOp};
 use crate::diagnostic::Code;
 use crate::hir::{BinaryOp, Expr, ExprKind, Intrinsic, Mode, Value};
 use crate::ir::{Cond, FloatOp, IntOp};
@@ -31,9 +31,15 @@ impl Checker<'_, '_> {
             Ast::Literal { value, ty: None } => self.literal(value, span),
             Ast::Literal { value, ty: Some(ty) } => self.typed_literal(value, ty, span),
             Ast::Qualified { ty, value } => self.qualified(ty, value, span),
-            Ast::Name(_) | Ast::Member(..) | Ast::Index(..) | Ast::Part(..) | Ast::Address(_) => {
-                self.value_of_place(expr, want)
-            }
+            Ast::Name(_)
+            | Ast::Member(..)
+            | Ast::Index(..)
+            | Ast::Part(..)
+            | Ast::Address(_)
+            | Ast::Deref(_)
+            | Ast::This
+            | Ast::Super => self.value_of_place(expr, want),
+            Ast::Null => Self::integer(0, Types::NULL, span),
             Ast::Unary(op, operand) => self.unary(*op, operand, span),
             Ast::Binary(op, op_span, a, b) => self.binary(*op, *op_span, a, b, want, span),
             Ast::Call(callee, arguments) => self.call_expression(callee, arguments, want, span),
@@ -46,7 +52,7 @@ impl Checker<'_, '_> {
     }
 
     fn typed_literal(&mut self, value: &Literal, ty: &Name, span: Span) -> Expr {
-        let Some(resolved) = self.model.find_type(&ty.key, self.scope) else {
+        let Some(resolved) = self.model.find_type(ty, self.scope) else {
             self.report(Code::UnknownType, ty.span, format!("type `{}` is not declared", ty.text));
             return Self::poison(span);
         };
@@ -68,7 +74,7 @@ impl Checker<'_, '_> {
 
     /// `Color#Red`
     pub(super) fn qualified(&mut self, ty: &Name, value: &Name, span: Span) -> Expr {
-        let Some(resolved) = self.model.find_type(&ty.key, self.scope) else {
+        let Some(resolved) = self.model.find_type(ty, self.scope) else {
             self.report(Code::UnknownType, ty.span, format!("type `{}` is not declared", ty.text));
             return Self::poison(span);
         };
@@ -154,7 +160,8 @@ impl Checker<'_, '_> {
         let arithmetic = matches!(op, Op::Add | Op::Subtract | Op::Multiply | Op::Divide | Op::Modulo);
         let want = want.filter(|_| arithmetic);
         let left = self.expr(a, want);
-        let enum_hint = matches!(self.types().get(left.ty), Type::Enum(_)).then_some(left.ty);
+        let enum_hint =
+            matches!(self.types().get(left.ty), Type::Enum(_) | Type::Interface(_)).then_some(left.ty);
         let right = self.expr(b, enum_hint.or(want));
         let (left, right) = self.settle_wide(left, right, want);
         self.operate(op, op_span, left, right, span)
@@ -216,6 +223,9 @@ impl Checker<'_, '_> {
         left: Expr,
         right: Expr,
     ) -> Option<(Expr, Expr)> {
+        if self.types().is_reference(left.ty) || self.types().is_reference(right.ty) {
+            return self.comparable_as_references(op, op_span, left, right);
+        }
         let text = |c: &Self, x: &Expr| matches!(c.types().get(x.ty), Type::Text { .. });
         if left.ty == right.ty && matches!(self.types().get(left.ty), Type::Enum(_)) {
             return Some((left, right));
@@ -247,6 +257,30 @@ impl Checker<'_, '_> {
             return None;
         }
         Some((left, right))
+    }
+
+    fn comparable_as_references(
+        &mut self,
+        op: Op,
+        op_span: Span,
+        left: Expr,
+        right: Expr,
+    ) -> Option<(Expr, Expr)> {
+        let codesys = self.model.options.dialect == crate::Dialect::Codesys;
+        let zero = |x: &Expr| codesys && matches!(x.kind, ExprKind::Const(Value::Int(0)));
+        let pointer = |c: &Self, x: &Expr| {
+            matches!(c.types().get(x.ty), Type::Reference { kind: RefKind::Pointer, .. })
+        };
+        let pointers = pointer(self, &left) && pointer(self, &right);
+        let ordered = !matches!(op, Op::Equal | Op::NotEqual);
+        let fits = zero(&left) || zero(&right) || self.comparable_references(left.ty, right.ty);
+        if !fits || ordered && !pointers {
+            let (a, b) = (self.type_name(left.ty), self.type_name(right.ty));
+            self.report(Code::BadOperand, op_span, format!("{} does not compare {a} and {b}", op.text()));
+            return None;
+        }
+        let null = |x: Expr| if zero(&x) { Expr { ty: Types::NULL, ..x } } else { x };
+        Some((null(left), null(right)))
     }
 
     /// Brings two operands to one type. The elementary type is absent for untyped constants and for what has
@@ -373,6 +407,9 @@ impl Checker<'_, '_> {
     }
 
     fn arithmetic(&mut self, op: Op, op_span: Span, left: Expr, right: Expr, span: Span) -> Expr {
+        if self.types().is_reference(left.ty) || self.types().is_reference(right.ty) {
+            return self.pointer_arithmetic(op, left, right, span);
+        }
         let temporal = |c: &Self, x: &Expr| c.elementary(x.ty).is_some_and(types::is_temporal);
         if temporal(self, &left) || temporal(self, &right) {
             return self.time_arithmetic(op, left, right, span);

@@ -1,21 +1,31 @@
 //! Variables and their parts, for reading and for writing.
 
 use super::Checker;
-use crate::ast::{self, Address, ExprKind as Ast, Name, Part};
+use crate::ast::{self, Address, ExprKind as Ast, Name, RefKind};
 use crate::diagnostic::Code;
-use crate::hir::{Expr, ExprKind, Place, Root, Step, Value};
-use crate::layout::Elementary;
+use crate::hir::{Expr, ExprKind, Place, Receiver, Root, Step};
 use crate::model::{Item, VarKind};
 use crate::span::Span;
 use crate::suggest;
-use crate::types::{self, Type, TypeId, Types};
+use crate::types::{Type, TypeId, Types};
 
 /// What a path expression names.
-enum Named {
+pub(super) enum Named {
     Place(Place),
     Value(Expr),
+    Property(Property),
     /// Already reported.
     Poison,
+}
+
+/// A property of an object.
+pub(super) struct Property {
+    pub(super) receiver: Receiver,
+    /// Class or interface that the caller sees.
+    pub(super) class: usize,
+    pub(super) fixed: bool,
+    pub(super) name: Name,
+    pub(super) span: Span,
 }
 
 impl Checker<'_, '_> {
@@ -24,7 +34,15 @@ impl Checker<'_, '_> {
         match self.named(expr, want, false) {
             Named::Poison => Self::poison(expr.span),
             Named::Value(value) => value,
-            Named::Place(place) => self.load(place),
+            Named::Property(property) => self.get_property(property),
+            Named::Place(place) => {
+                if let (Some(interface), Type::Instance(_)) =
+                    (self.wanted_interface(want), self.types().get(place.ty))
+                {
+                    return self.object_as_interface(place, interface);
+                }
+                self.load(place)
+            }
         }
     }
 
@@ -47,9 +65,9 @@ impl Checker<'_, '_> {
     /// A path that must be a variable. Writing is checked by [`Checker::target`].
     pub(crate) fn variable(&mut self, expr: &ast::Expr) -> Option<Place> {
         match self.named(expr, None, true) {
-            Named::Place(place) => Some(place),
+            Named::Place(place) if !matches!(place.root, Root::Value(_)) => Some(place),
             Named::Poison => None,
-            Named::Value(_) => {
+            _ => {
                 let source = self.model.excerpt(expr.span);
                 self.report(Code::NotAVariable, expr.span, format!("`{source}` is not a variable"));
                 None
@@ -60,6 +78,38 @@ impl Checker<'_, '_> {
     /// A variable that is written.
     pub(crate) fn target(&mut self, expr: &ast::Expr) -> Option<Place> {
         let place = self.variable(expr)?;
+        self.written(place, expr)
+    }
+
+    /// As [`Checker::target`], but of an alias the reference itself.
+    pub(super) fn raw_target(&mut self, expr: &ast::Expr) -> Option<Place> {
+        match self.named_raw(expr, None, true) {
+            Named::Place(place) => self.written(place, expr),
+            Named::Poison => None,
+            _ => {
+                let source = self.model.excerpt(expr.span);
+                self.report(Code::NotAVariable, expr.span, format!("`{source}` is not a variable"));
+                None
+            }
+        }
+    }
+
+    /// A variable or property that is written.
+    pub(super) fn target_or_property(&mut self, expr: &ast::Expr) -> Result<Option<Place>, Box<Property>> {
+        match self.named(expr, None, true) {
+            Named::Property(property) => Err(Box::new(property)),
+            Named::Place(place) if !matches!(place.root, Root::Value(_)) => Ok(self.written(place, expr)),
+            Named::Poison => Ok(None),
+            _ => {
+                let source = self.model.excerpt(expr.span);
+                self.report(Code::NotAVariable, expr.span, format!("`{source}` is not a variable"));
+                Ok(None)
+            }
+        }
+    }
+
+    /// The place if it may be written.
+    fn written(&mut self, place: Place, expr: &ast::Expr) -> Option<Place> {
         if self.model.is_testing(self.scope) {
             return self.test_target(place);
         }
@@ -69,13 +119,13 @@ impl Checker<'_, '_> {
                 self.report(Code::WriteToInput, expr.span, format!("`{source}` is part of the input image"));
                 return None;
             }
-            Root::Image { .. } => None,
+            Root::Image { .. } | Root::This | Root::Reference(_) | Root::Value(_) => None,
             Root::Local(var) => {
                 let pou = self.scope?;
                 let var = &self.model.pou(pou).vars[var];
                 if var.constant {
                     Some("a constant")
-                } else if matches!(var.address, Some((Address { area: ast::Area::Input, .. }, _))) {
+                } else if var.is_input_image() {
                     self.report(
                         Code::WriteToInput,
                         expr.span,
@@ -93,7 +143,7 @@ impl Checker<'_, '_> {
             }
             Root::Global(global) => {
                 let var = &self.model.globals[global];
-                if matches!(var.address, Some((Address { area: ast::Area::Input, .. }, _))) {
+                if var.is_input_image() {
                     self.report(
                         Code::WriteToInput,
                         expr.span,
@@ -105,13 +155,19 @@ impl Checker<'_, '_> {
             }
         };
         let refused = refused.or_else(|| {
-            // Of another instance only the inputs may be written.
-            place.steps.iter().find_map(|step| match step {
-                Step::Member(pou, var) => {
-                    let var = &self.model.pou(*pou).vars[*var];
+            // Of another instance only the inputs may be written, and what it opens.
+            let own = matches!(place.root, Root::This);
+            place.steps.iter().enumerate().find_map(|(at, step)| match step {
+                Step::Member(pou, index) => {
+                    let var = &self.model.pou(*pou).vars[*index];
+                    let owner = self.model.declarer(*pou, *index);
+                    let open = self.model.accessible(owner, var.access, self.scope);
                     match var.kind {
-                        VarKind::Input if !var.constant => None,
+                        _ if var.constant => Some("a constant"),
+                        VarKind::Input => None,
+                        VarKind::Output if at == 0 && own => None,
                         VarKind::Output => Some("an output of an instance"),
+                        VarKind::Local if open => None,
                         _ => Some("internal to an instance"),
                     }
                 }
@@ -129,21 +185,63 @@ impl Checker<'_, '_> {
         Some(place)
     }
 
-    fn named(&mut self, expr: &ast::Expr, want: Option<TypeId>, writing: bool) -> Named {
+    /// What an expression names; a REFERENCE TO stands for what it refers to.
+    pub(super) fn named(&mut self, expr: &ast::Expr, want: Option<TypeId>, writing: bool) -> Named {
+        let named = self.named_raw(expr, want, writing);
+        let Named::Place(place) = named else { return named };
+        let Type::Reference { kind: RefKind::Alias, target } = *self.types().get(place.ty) else {
+            return Named::Place(place);
+        };
+        let (ty, span) = (place.ty, place.span);
+        let of = Box::new(Expr { kind: ExprKind::Load(Box::new(place)), ty, span });
+        let root = Root::Reference(of);
+        Named::Place(Place { root, steps: Vec::new(), ty: target, span })
+    }
+
+    /// What stands before `.` or `[`.
+    fn named_base(&mut self, expr: &ast::Expr, want: Option<TypeId>) -> Named {
+        let value = match self.named(expr, want, true) {
+            Named::Property(property) => self.get_property(property),
+            Named::Value(value) => value,
+            named => return named,
+        };
+        match self.types().get(value.ty) {
+            // A structure or array that a function has given lies in memory too.
+            Type::Struct(_) | Type::Array { .. } | Type::Text { .. }
+                if !matches!(value.kind, ExprKind::Poison | ExprKind::Const(_)) =>
+            {
+                let (ty, span) = (value.ty, value.span);
+                Named::Place(Place { root: Root::Value(Box::new(value)), steps: Vec::new(), ty, span })
+            }
+            _ => Named::Value(value),
+        }
+    }
+
+    fn named_raw(&mut self, expr: &ast::Expr, want: Option<TypeId>, writing: bool) -> Named {
         let span = expr.span;
         match &expr.kind {
             Ast::Name(name) => self.named_root(name, want, writing),
             Ast::Member(base, member) => self.named_member(base, member, want, span, writing),
-            Ast::Index(base, indices) => match self.named(base, None, true) {
+            Ast::Index(base, indices) => match self.named_base(base, None) {
                 Named::Place(place) => self.index(place, indices, span),
                 Named::Value(value) => self.not_indexable(value.ty, base.span),
-                Named::Poison => Named::Poison,
+                Named::Poison | Named::Property(_) => Named::Poison,
             },
-            Ast::Part(base, part) => match self.named(base, None, true) {
+            Ast::Part(base, part) => match self.named_base(base, None) {
                 Named::Place(place) => self.part(place, *part, span),
-                Named::Value(_) => self.bad_part(span, "a constant has no parts"),
-                Named::Poison => Named::Poison,
+                Named::Value(_) => self.bad_part(span, "only variables have parts"),
+                Named::Poison | Named::Property(_) => Named::Poison,
             },
+            Ast::This => self.this(span).map_or(Named::Poison, Named::Place),
+            Ast::Super => self.base_object(span).map_or(Named::Poison, Named::Place),
+            Ast::Deref(inner) if matches!(inner.kind, Ast::This | Ast::Super) => {
+                self.vendor_extension(span, "`^` after THIS or SUPER");
+                self.named_raw(inner, want, writing)
+            }
+            Ast::Deref(inner) => {
+                let reference = self.expr(inner, None);
+                self.dereferenced(reference, span).map_or(Named::Poison, Named::Place)
+            }
             Ast::Address(address) => self.direct(*address, span),
             Ast::Error => Named::Poison,
             _ => Named::Value(self.expr(expr, want)),
@@ -179,7 +277,19 @@ impl Checker<'_, '_> {
             };
             return Named::Place(Place { root, steps: Vec::new(), ty, span: name.span });
         }
-        match self.model.item(&name.key) {
+        if let Some(class) = self.model.class_at(self.scope) {
+            if let Some(var) = self.model.pou(class).scope.get(&name.key).copied() {
+                return self.own_member(class, var, name.span, writing);
+            }
+            if self.opt_property(class, name) {
+                let Some(place) = self.this(name.span) else { return Named::Poison };
+                let receiver = Receiver::Object(place);
+                let name = name.clone();
+                let span = name.span;
+                return Named::Property(Property { receiver, class, fixed: false, name, span });
+            }
+        }
+        match self.model.find(name, self.scope) {
             Some(Item::Global(global)) => {
                 if self.model.options.dialect == crate::Dialect::Iec && self.scope.is_some() {
                     let message = format!("`{}` is global and not declared in VAR_EXTERNAL here", name.text);
@@ -190,7 +300,7 @@ impl Checker<'_, '_> {
             Some(item) => {
                 let what = match item {
                     Item::Pou(pou) => self.model.pou(pou).kind.text(),
-                    Item::List => "list of globals",
+                    Item::Namespace => "namespace",
                     _ => "type",
                 };
                 self.report(
@@ -225,11 +335,17 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn is_simple(&self, ty: TypeId) -> bool {
+    pub(super) fn is_simple(&self, ty: TypeId) -> bool {
         self.types().storage(ty).is_some() || matches!(self.types().get(ty), Type::Text { .. })
     }
 
-    fn constant_reference(&mut self, pou: Option<usize>, var: usize, ty: TypeId, span: Span) -> Named {
+    pub(super) fn constant_reference(
+        &mut self,
+        pou: Option<usize>,
+        var: usize,
+        ty: TypeId,
+        span: Span,
+    ) -> Named {
         let Some(value) = self.value_of_constant(pou, var) else { return Named::Poison };
         let ty = match *self.types().get(ty) {
             Type::Subrange { base, .. } => Types::elementary(base),
@@ -238,7 +354,7 @@ impl Checker<'_, '_> {
         Named::Value(Expr { kind: ExprKind::Const(value), ty, span })
     }
 
-    fn global(&mut self, global: usize, span: Span, writing: bool) -> Named {
+    pub(super) fn global(&mut self, global: usize, span: Span, writing: bool) -> Named {
         let var = &self.model.globals[global];
         let ty = var.ty;
         if ty == Types::POISON {
@@ -258,37 +374,13 @@ impl Checker<'_, '_> {
         span: Span,
         writing: bool,
     ) -> Named {
-        if let Ast::Name(name) = &base.kind
-            && !self.scope.is_some_and(|pou| self.model.pou(pou).scope.contains_key(&name.key))
-        {
-            match self.model.item(&name.key) {
-                Some(Item::List) => {
-                    let members = self.model.lists.get(&name.key);
-                    if let Some(global) = members.and_then(|m| m.get(&member.key)).copied() {
-                        return self.global(global, span, writing);
-                    }
-                    let names: Vec<String> =
-                        members.into_iter().flat_map(|m| m.keys()).map(ToString::to_string).collect();
-                    let message = format!("`{}` has no variable `{}`", name.text, member.text);
-                    let nearest = suggest::nearest(&member.text, names.iter().map(String::as_str));
-                    let finding = self.model.sink.report(Code::UnknownMember, member.span, message);
-                    if let Some(nearest) = nearest {
-                        finding.help(format!("did you mean `{nearest}`?"));
-                    }
-                    return Named::Poison;
-                }
-                // `Color.Red`
-                Some(Item::Type) => return Named::Value(self.qualified(name, member, span)),
-                _ => {}
-            }
+        if let Some(named) = self.qualified_member(base, member, want, span, writing) {
+            return named;
         }
-        let place = match self.named(base, want, true) {
+        let place = match self.named_base(base, want) {
             Named::Place(place) => place,
-            Named::Value(value) => {
-                self.no_members(value.ty, member);
-                return Named::Poison;
-            }
-            Named::Poison => return Named::Poison,
+            Named::Value(value) => return self.member_of_value(value, member, span),
+            Named::Poison | Named::Property(_) => return Named::Poison,
         };
         let (step, ty) = match *self.types().get(place.ty) {
             Type::Poison => return Named::Poison,
@@ -305,20 +397,15 @@ impl Checker<'_, '_> {
             Type::Instance(pou) => {
                 let found = self.model.pou(pou).scope.get(&member.key).copied();
                 match found.filter(|var| self.visible_outside(pou, *var)) {
-                    Some(var)
-                        if self.model.pou(pou).vars[var].kind != VarKind::Local
-                            || self.model.is_testing(self.scope) =>
-                    {
+                    Some(var) if self.may_use(pou, var, member) => {
                         (Step::Member(pou, var), self.model.pou(pou).vars[var].ty)
                     }
-                    Some(_) => {
-                        let message = format!(
-                            "`{}` is internal to {}: only its inputs and outputs are visible",
-                            member.text,
-                            self.type_name(place.ty)
-                        );
-                        self.report(Code::UnknownMember, member.span, message);
-                        return Named::Poison;
+                    Some(_) => return Named::Poison,
+                    None if self.opt_property(pou, member) => {
+                        let fixed = self.is_exact(&place) || Self::is_super(base);
+                        let receiver = Receiver::Object(place);
+                        let name = member.clone();
+                        return Named::Property(Property { receiver, class: pou, fixed, name, span });
                     }
                     None => {
                         let names = self.visible_names(pou);
@@ -327,6 +414,10 @@ impl Checker<'_, '_> {
                     }
                 }
             }
+            Type::Interface(_) => {
+                let value = self.load(place);
+                return self.member_of_value(value, member, span);
+            }
             _ => {
                 self.no_members(place.ty, member);
                 return Named::Poison;
@@ -334,15 +425,12 @@ impl Checker<'_, '_> {
         };
         let mut place = place;
         if let Step::Member(pou, var) = step {
-            let (address, kind) = (self.model.pou(pou).vars[var].address, self.model.pou(pou).vars[var].kind);
-            if kind == VarKind::InOut {
+            if self.model.pou(pou).vars[var].kind == VarKind::InOut {
                 let message = format!("`{}` is a VAR_IN_OUT: it has no value between calls", member.text);
                 self.report(Code::NotAValue, span, message);
                 return Named::Poison;
             }
-            if let Some((Address { area, at: Some(at) }, _)) = address {
-                let bit = (at.bits == 1).then_some(at.bit);
-                let root = Root::Image { area, byte: at.byte, bit };
+            if let Some(root) = self.located_root(pou, var) {
                 return Named::Place(Place { root, steps: Vec::new(), ty, span });
             }
         }
@@ -352,7 +440,85 @@ impl Checker<'_, '_> {
         Named::Place(place)
     }
 
-    fn no_members(&mut self, ty: TypeId, member: &Name) {
+    /// The image bytes that a variable of an instance is.
+    pub(super) fn located_root(&self, pou: usize, var: usize) -> Option<Root> {
+        let (Address { area, at }, _) = self.model.pou(pou).vars[var].address?;
+        let at = at?;
+        let bit = (at.bits == 1).then_some(at.bit);
+        Some(Root::Image { area, byte: at.byte, bit })
+    }
+
+    /// A name behind that of a namespace or type.
+    fn qualified_member(
+        &mut self,
+        base: &ast::Expr,
+        member: &Name,
+        want: Option<TypeId>,
+        span: Span,
+        writing: bool,
+    ) -> Option<Named> {
+        let path = self.path_of(base)?;
+        match self.model.find(&path, self.scope)? {
+            Item::Type => Some(Named::Value(self.qualified(&path, member, span))),
+            Item::Namespace => {
+                let name = Name::new(&format!("{}.{}", path.text, member.text), span);
+                match self.model.find(&name, self.scope) {
+                    Some(Item::Global(global)) => Some(self.global(global, span, writing)),
+                    Some(_) => Some(self.named_root(&name, want, writing)),
+                    None => {
+                        let message = format!("`{}` has no variable `{}`", path.text, member.text);
+                        let inside = format!("{}.", self.model.visible(&path, self.scope));
+                        let known = self.model.names.keys().filter_map(|key| key.strip_prefix(&inside));
+                        let nearest = suggest::nearest(&member.text, known).map(str::to_owned);
+                        let finding = self.report(Code::UnknownMember, member.span, message);
+                        if let Some(nearest) = nearest {
+                            finding.help(format!("did you mean `{nearest}`?"));
+                        }
+                        Some(Named::Poison)
+                    }
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// `A.B.C` as one name, if no variable begins it.
+    pub(super) fn path_of(&self, expr: &ast::Expr) -> Option<Name> {
+        match &expr.kind {
+            Ast::Name(name) => {
+                let in_scope = |pou: usize| self.model.pou(pou).scope.contains_key(&name.key);
+                let hidden =
+                    self.scope.is_some_and(in_scope) || self.model.class_at(self.scope).is_some_and(in_scope);
+                (!hidden).then(|| name.clone())
+            }
+            Ast::Member(base, member) => {
+                let base = self.path_of(base)?;
+                Some(Name::new(&format!("{}.{}", base.text, member.text), expr.span))
+            }
+            _ => None,
+        }
+    }
+
+    /// A property of the object behind an interface.
+    fn member_of_value(&mut self, value: Expr, member: &Name, span: Span) -> Named {
+        if let Type::Interface(class) = *self.types().get(value.ty) {
+            if matches!(value.kind, ExprKind::Poison) {
+                return Named::Poison;
+            }
+            if self.opt_property(class, member) {
+                let receiver = Receiver::Interface(Box::new(value));
+                let name = member.clone();
+                return Named::Property(Property { receiver, class, fixed: false, name, span });
+            }
+            let message = format!("{} has no property `{}`", self.type_name(value.ty), member.text);
+            self.report(Code::UnknownMember, member.span, message);
+            return Named::Poison;
+        }
+        self.no_members(value.ty, member);
+        Named::Poison
+    }
+
+    pub(super) fn no_members(&mut self, ty: TypeId, member: &Name) {
         if ty != Types::POISON {
             let message = format!("{} has no members, so no `{}`", self.type_name(ty), member.text);
             self.report(Code::UnknownMember, member.span, message);
@@ -368,149 +534,5 @@ impl Checker<'_, '_> {
         } else if !known.is_empty() && known.len() <= 8 {
             finding.help(format!("it has {}", known.join(", ")));
         }
-    }
-
-    fn not_indexable(&mut self, ty: TypeId, span: Span) -> Named {
-        if ty != Types::POISON {
-            let message = format!("{} has no elements", self.type_name(ty));
-            self.report(Code::NotIndexable, span, message);
-        }
-        Named::Poison
-    }
-
-    fn index(&mut self, mut place: Place, indices: &[ast::Expr], span: Span) -> Named {
-        let lint = Types::elementary(Elementary::Lint);
-        match self.types().get(place.ty).clone() {
-            Type::Poison => Named::Poison,
-            Type::Text { wide, .. } => {
-                let [index] = indices else {
-                    self.report(Code::WrongIndexCount, span, "a string takes one index");
-                    return Named::Poison;
-                };
-                let Some(index) = self.index_value(index) else { return Named::Poison };
-                let index = self.coerce(index, lint);
-                place.steps.push(Step::Character(Box::new(index)));
-                place.ty = Types::elementary(if wide { Elementary::Wchar } else { Elementary::Char });
-                place.span = span;
-                Named::Place(place)
-            }
-            Type::Array { element, dimensions, .. } => {
-                // `a[i][j]` on two dimensions is the vendors' spelling of `a[i, j]`; arrays of arrays are the
-                // only case of the standard.
-                if indices.len() != dimensions.len() {
-                    let message = format!("{} indices for {} dimensions", indices.len(), dimensions.len());
-                    self.report(Code::WrongIndexCount, span, message);
-                    return Named::Poison;
-                }
-                let mut checked = Vec::new();
-                for (index, (low, high)) in indices.iter().zip(dimensions.iter()) {
-                    let Some(index) = self.index_value(index) else { return Named::Poison };
-                    if let ExprKind::Const(Value::Int(v)) = index.kind
-                        && (v < i128::from(*low) || v > i128::from(*high))
-                    {
-                        let message = format!("index {v} is outside {low}..{high}");
-                        self.report(Code::ConstantIndex, index.span, message);
-                        return Named::Poison;
-                    }
-                    checked.push(self.as_index(index));
-                }
-                place.steps.push(Step::Index(place.ty, checked));
-                place.ty = element;
-                place.span = span;
-                Named::Place(place)
-            }
-            _ => self.not_indexable(place.ty, span),
-        }
-    }
-
-    /// An index is any integer; enumeration values index too.
-    fn index_value(&mut self, index: &ast::Expr) -> Option<Expr> {
-        let checked = self.expr(index, None);
-        if matches!(checked.kind, ExprKind::Poison) {
-            return None;
-        }
-        let storage = self.types().storage(checked.ty);
-        let is_enum = matches!(self.types().get(checked.ty), Type::Enum(_));
-        if checked.ty == Types::ANY_INT || is_enum || storage.is_some_and(types::is_integer) {
-            return Some(checked);
-        }
-        let message = format!("an index must be an integer, not {}", self.type_name(checked.ty));
-        self.report(Code::TypeMismatch, index.span, message);
-        None
-    }
-
-    /// Widened to LINT.
-    pub(super) fn as_index(&mut self, index: Expr) -> Expr {
-        let lint = Types::elementary(Elementary::Lint);
-        let span = index.span;
-        let index = self.settle(index);
-        if index.ty == lint {
-            return index;
-        }
-        if self.types().storage(index.ty) == Some(Elementary::Ulint) {
-            // Above the range of LINT it must not come back as a small negative number: as an index that may
-            // be inside the bounds, as a count or a selector it would act as 0.
-            let ty = index.ty;
-            let highest = Self::integer(i128::from(i64::MAX), ty, span);
-            let capped = ExprKind::Intrinsic(crate::hir::Intrinsic::Min, vec![index, highest]);
-            let index = self.make(capped, ty, span);
-            return self.make(ExprKind::Convert(Box::new(index), crate::hir::Mode::Same), lint, span);
-        }
-        self.make(ExprKind::Convert(Box::new(index), crate::hir::Mode::Value), lint, span)
-    }
-
-    fn bad_part(&mut self, span: Span, message: &str) -> Named {
-        self.report(Code::BadPartialAccess, span, message);
-        Named::Poison
-    }
-
-    fn part(&mut self, mut place: Place, part: Part, span: Span) -> Named {
-        let Some(e) = self.types().storage(place.ty) else {
-            if place.ty == Types::POISON {
-                return Named::Poison;
-            }
-            let message = format!("{} has no parts", self.type_name(place.ty));
-            return self.bad_part(span, &message);
-        };
-        if e == Elementary::Bool || !(types::is_bits(e) || types::is_integer(e)) {
-            let message = format!("{} has no parts", e.name());
-            return self.bad_part(span, &message);
-        }
-        let bits = e.size() * 8;
-        let start = part.number.checked_mul(part.bits).filter(|start| *start < bits);
-        let Some(start) = start.filter(|_| part.bits <= bits) else {
-            let last = (bits / part.bits.max(1)).saturating_sub(1);
-            let message = format!("{} has parts 0..{last} of {} bits", e.name(), part.bits);
-            return self.bad_part(span, &message);
-        };
-        let bit = (part.bits == 1).then_some((start % 8) as u8);
-        place.steps.push(Step::Part(start / 8, bit));
-        place.ty = Types::elementary(match part.bits {
-            1 => Elementary::Bool,
-            8 => Elementary::Byte,
-            16 => Elementary::Word,
-            32 => Elementary::Dword,
-            _ => Elementary::Lword,
-        });
-        place.span = span;
-        Named::Place(place)
-    }
-
-    fn direct(&mut self, address: Address, span: Span) -> Named {
-        let Some(at) = address.at else {
-            self.report(Code::IncompleteAddress, span, "an incomplete address can only stand after AT");
-            return Named::Poison;
-        };
-        let (e, bit) = match at.bits {
-            1 => (Elementary::Bool, Some(at.bit)),
-            8 => (Elementary::Byte, None),
-            16 => (Elementary::Word, None),
-            32 => (Elementary::Dword, None),
-            _ => (Elementary::Lword, None),
-        };
-        let high = &mut self.model.image_high[address.area as usize];
-        *high = (*high).max(at.byte + e.size());
-        let root = Root::Image { area: address.area, byte: at.byte, bit };
-        Named::Place(Place { root, steps: Vec::new(), ty: Types::elementary(e), span })
     }
 }

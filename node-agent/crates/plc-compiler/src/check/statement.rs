@@ -1,11 +1,10 @@
 //! Statements.
 
 use super::Checker;
-use super::call::InstanceCall;
 use super::test::TestCall;
 use crate::ast::{self, CaseArm, ExprKind as Ast};
 use crate::diagnostic::Code;
-use crate::hir::{Expr, ExprKind, For, Mode, Root, Stmt, StmtKind, Value};
+use crate::hir::{Expr, ExprKind, For, Mode, Receiver, Root, Stmt, StmtKind, Value};
 use crate::layout::Elementary;
 use crate::span::Span;
 use crate::types::{self, Type, Types};
@@ -26,6 +25,8 @@ pub(super) fn has_side_effects(expr: &Expr) -> bool {
 
 impl Checker<'_, '_> {
     pub(super) fn statements(&mut self, list: &[ast::Stmt]) -> Vec<Stmt> {
+        let visible = self.labels.len();
+        self.declare_labels(list);
         let mut checked = Vec::with_capacity(list.len());
         for statement in list {
             if self.model.sink.is_full() {
@@ -35,12 +36,19 @@ impl Checker<'_, '_> {
                 checked.push(Stmt { kind, span: statement.span });
             }
         }
+        self.labels.truncate(visible);
         checked
     }
 
     fn statement(&mut self, statement: &ast::Stmt) -> Option<StmtKind> {
         Some(match &statement.kind {
             ast::StmtKind::Assign { target, value } => self.assignment(target, value)?,
+            ast::StmtKind::Chain { targets, value } => self.chained(targets, value)?,
+            ast::StmtKind::Attempt { target, value } => self.attempt(target, value, statement.span)?,
+            ast::StmtKind::Bind { target, value } => self.bind(target, value)?,
+            ast::StmtKind::Latch { target, set, condition } => self.latch(target, *set, condition)?,
+            ast::StmtKind::Label(name) => StmtKind::Label(self.label_number(name)),
+            ast::StmtKind::Jump(name) => StmtKind::Jump(self.jump(name)?),
             ast::StmtKind::Call(call) => self.call_statement(call)?,
             ast::StmtKind::If { branches, otherwise } => {
                 let branches = branches
@@ -65,7 +73,10 @@ impl Checker<'_, '_> {
     }
 
     fn assignment(&mut self, target: &ast::Expr, value: &ast::Expr) -> Option<StmtKind> {
-        let place = self.target(target);
+        let place = match self.target_or_property(target) {
+            Ok(place) => place,
+            Err(property) => return self.set_property(*property, value),
+        };
         let want = place.as_ref().map(|place| place.ty);
         if let Some(place) = &place
             && let Type::Instance(pou) = *self.types().get(place.ty)
@@ -91,21 +102,70 @@ impl Checker<'_, '_> {
                 format!("`{source}` is the loop's variable"),
             );
         }
-        if let Type::Instance(pou) = *self.types().get(place.ty) {
-            let name = self.model.pou(pou).name.text.clone();
-            self.report(
-                Code::NotAssignable,
-                target.span,
-                format!("an instance of `{name}` cannot be assigned"),
-            );
-            return None;
-        }
         if value.ty == Types::VOID {
             self.report(Code::NoResult, value.span, "the function gives no result");
             return None;
         }
         let value = self.coerce(value, place.ty);
         (!matches!(value.kind, ExprKind::Poison)).then_some(StmtKind::Assign(place, value))
+    }
+
+    /// The last target takes the value, each other one that of the target after it.
+    fn chained(&mut self, targets: &[ast::Expr], value: &ast::Expr) -> Option<StmtKind> {
+        let mut list = Vec::new();
+        let mut source = value;
+        for target in targets.iter().rev() {
+            let kind = self.assignment(target, source)?;
+            list.push(Stmt { kind, span: target.span });
+            source = target;
+        }
+        Some(StmtKind::Sequence(list))
+    }
+
+    /// `x S= c` is `IF c THEN x := TRUE; END_IF`.
+    fn latch(&mut self, target: &ast::Expr, set: bool, condition: &ast::Expr) -> Option<StmtKind> {
+        let place = self.target(target);
+        let condition = self.condition(condition);
+        let place = place?;
+        if place.ty != Types::BOOL {
+            let have = self.type_name(place.ty);
+            self.report(Code::TypeMismatch, target.span, format!("only a BOOL is set or reset, not {have}"));
+            return None;
+        }
+        if matches!(condition.kind, ExprKind::Poison) {
+            return None;
+        }
+        let value = Self::integer(i128::from(set), Types::BOOL, target.span);
+        let assign = Stmt { kind: StmtKind::Assign(place, value), span: target.span };
+        Some(StmtKind::If(vec![(condition, vec![assign])], Vec::new()))
+    }
+
+    /// The number of a label that is visible here.
+    fn label_number(&self, name: &ast::Name) -> usize {
+        let found = self.labels.iter().rev().find(|(key, _)| *key == name.key);
+        found.map_or(0, |(_, number)| *number)
+    }
+
+    fn jump(&mut self, name: &ast::Name) -> Option<usize> {
+        if self.labels.iter().any(|(key, _)| *key == name.key) {
+            return Some(self.label_number(name));
+        }
+        let message = format!("no label `{}` stands in these statements or around them", name.text);
+        self.report(Code::UnknownLabel, name.span, message);
+        None
+    }
+
+    /// Labels of a list are known in all of it and in the lists inside.
+    fn declare_labels(&mut self, list: &[ast::Stmt]) {
+        for statement in list {
+            let ast::StmtKind::Label(name) = &statement.kind else { continue };
+            if self.labels.iter().any(|(key, _)| *key == name.key) {
+                let message = format!("label `{}` stands twice", name.text);
+                self.report(Code::DuplicateName, name.span, message);
+            }
+            self.labels.push((name.key.clone(), self.label_count));
+            self.label_count += 1;
+        }
     }
 
     fn case(&mut self, selector: &ast::Expr, arms: &[CaseArm], otherwise: &[ast::Stmt]) -> StmtKind {
@@ -236,16 +296,14 @@ impl Checker<'_, '_> {
             TestCall::Refused => return None,
             TestCall::Other => {}
         }
-        match self.instance_call(callee, arguments, call.span) {
-            InstanceCall::Call(checked) => return Some(StmtKind::Evaluate(checked)),
-            InstanceCall::Refused => return None,
-            InstanceCall::Other => {}
-        }
-        let checked = self.call_expression(callee, arguments, None, call.span);
+        let checked = self.statement_call(callee, arguments, call.span)?;
         if matches!(checked.kind, ExprKind::Poison) {
             return None;
         }
-        let dropped = checked.ty != Types::VOID && !has_side_effects(&checked);
+        // A method may have changed its object.
+        let on_object =
+            matches!(&checked.kind, ExprKind::Call(call) if !matches!(call.receiver, Receiver::None));
+        let dropped = checked.ty != Types::VOID && !on_object && !has_side_effects(&checked);
         if dropped {
             let source = self.model.excerpt(callee.span);
             self.report(Code::ResultUnused, call.span, format!("the result of `{source}` is not used"));

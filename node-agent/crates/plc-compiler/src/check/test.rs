@@ -80,7 +80,7 @@ impl Checker<'_, '_> {
         let Ast::Name(name) = &callee.kind else { return TestCall::Other };
         let Some(word) = word(&name.key) else { return TestCall::Other };
         let own = self.scope.is_some_and(|pou| self.model.pou(pou).scope.contains_key(&name.key));
-        if own || self.model.find_pou(&name.key).is_some() {
+        if own || self.model.find_pou(name, self.scope).is_some() {
             return TestCall::Other;
         }
         if !self.model.is_testing(self.scope) {
@@ -191,7 +191,7 @@ impl Checker<'_, '_> {
         let root = match place.root {
             Root::Local(var) => self.scope.is_some_and(|pou| self.model.pou(pou).vars[var].constant),
             Root::Global(global) => self.model.globals[global].constant,
-            Root::Image { .. } => false,
+            Root::Image { .. } | Root::This | Root::Reference(_) | Root::Value(_) => false,
         };
         if steps.chain([root]).any(|constant| constant) {
             let source = self.model.excerpt(place.span);

@@ -1,8 +1,8 @@
 //! Every diagnostic code: number, default severity, title and explanation.
 //!
 //! Groups: LS00xx lexical, LS01xx syntax, LS02xx names, LS09xx dialect and what is not supported yet, LS30xx
-//! types, LS40xx declarations, LS41xx located variables, LS42xx tasks, LS43xx tests, LS60xx constant evaluation, LS70xx
-//! limits. A code never changes its meaning.
+//! types, LS40xx declarations, LS41xx located variables, LS42xx tasks, LS43xx tests, LS50xx objects, LS60xx
+//! constant evaluation, LS70xx limits. A code never changes its meaning.
 
 use super::Severity;
 
@@ -96,6 +96,13 @@ codes! {
     AmbiguousEnumValue "LS0210" Error "enumeration value is ambiguous"
         "Several enumerations have a value of this name. Write `TYPE#VALUE`."
 
+    AmbiguousName "LS0211" Error "name is ambiguous"
+        "Several namespaces that USING opens declare this name. Write it with its namespace."
+    UnknownNamespace "LS0212" Error "unknown namespace"
+        "No NAMESPACE of this name is declared."
+    UnknownLabel "LS0213" Error "unknown label"
+        "JMP goes to a label in the same list of statements or in one around it."
+
     NotSupportedYet "LS0900" Error "not supported yet"
         "The construct is part of the language and is planned, but this version does not compile it yet."
     OutsideDialect "LS0901" Error "extension outside the chosen dialect"
@@ -144,6 +151,13 @@ codes! {
     InputAssigned "LS3021" Warning "input is assigned"
         "Writing to a VAR_INPUT inside is legal, but the next call may overwrite it."
 
+    ReferenceToTemporary "LS3022" Error "reference to something that does not last"
+        "A reference leads into the state of the program. Temporaries, locals and parameters of functions, VAR_IN_OUT and single bits have no place there."
+    NotAReference "LS3023" Error "not a reference"
+        "Only references can be dereferenced, bound and compared with NULL."
+    ForeignPointer "LS3024" Error "pointer to another kind of data"
+        "Pointers convert to one another only where both lead to plain data: a reference or an instance behind a pointer of another type could be forged."
+
     RecursiveType "LS4001" Error "type contains itself"
         "A structure or function block cannot contain itself: it would have no size."
     RecursiveCall "LS4002" Error "recursive call"
@@ -176,6 +190,7 @@ codes! {
         "Values of an enumeration must differ."
     VariableKind "LS4016" Error "type cannot be used here"
         "Programs cannot be instantiated as variables; functions are no types."
+
 
     BadAddress "LS4101" Error "bad address"
         "Addresses are `%`, one of I Q M, one of X B W D L, and a number: `%IX0.0`, `%QW3`."
@@ -211,6 +226,31 @@ codes! {
         "A MOCK names a function or function block that the sources declare, and of the same kind. Functions of the standard cannot be mocked."
     NoTest "LS4303" Warning "serves no TEST"
         "SETUP, TEARDOWN and MOCK belong to the tests of their file, and the file has none."
+
+    BadInheritance "LS5001" Error "bad EXTENDS or IMPLEMENTS"
+        "Classes and function blocks extend one of their kind that is not FINAL and implement interfaces; interfaces extend interfaces; nothing inherits from itself."
+    MissingMethod "LS5002" Error "method is not implemented"
+        "A class implements every method of its interfaces, and every ABSTRACT method unless it is ABSTRACT itself."
+    SignatureMismatch "LS5003" Error "method differs from what it overrides"
+        "An overriding method has the parameters, result and access of the method it overrides."
+    NothingOverridden "LS5004" Error "nothing to override"
+        "OVERRIDE needs a method of this name in a base class."
+    OverrideMissing "LS5005" Warning "method overrides without saying so"
+        "The method replaces the one of the base class. Write OVERRIDE if that is meant."
+    FinalOverridden "LS5006" Error "FINAL method is overridden"
+        "A FINAL method stays as it is in all derived classes."
+    NotAccessible "LS5007" Error "member is not accessible here"
+        "PRIVATE members belong to their class, PROTECTED ones also to derived classes, INTERNAL ones to their namespace."
+    AbstractInstance "LS5008" Error "instance of an abstract class"
+        "An ABSTRACT class or an interface has no instances: declare one of a derived class."
+    NoObject "LS5009" Error "THIS or SUPER outside of an object"
+        "THIS is for methods and bodies of classes and function blocks, SUPER for those with EXTENDS."
+    AbstractCalled "LS5010" Error "abstract method is called"
+        "SUPER names the method of the base class, which has no body."
+    BadProperty "LS5011" Error "property cannot be used so"
+        "A property without SET is read only, one without GET write only."
+    InOutInMethod "LS5012" Error "VAR_IN_OUT in a method"
+        "The VAR_IN_OUT of a function block lead to the caller's variables, during the call of its body only."
 
     NotConstant "LS6001" Error "not a constant expression"
         "Initial values, bounds, lengths and CASE labels must be known before the program runs."

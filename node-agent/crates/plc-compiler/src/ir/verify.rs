@@ -290,6 +290,7 @@ impl Verifier<'_> {
                 Some(self.ty(result))
             }
             Op::Call { func, args } => self.call(*func, args)?,
+            Op::CallVirtual { slot, class, this, args } => self.virtual_call(*slot, *class, *this, args)?,
             Op::Helper { helper, args } => return self.helper(*helper, args, result),
             Op::Now => Some(Ty::I64),
             Op::CheckIndex { index: value, low, high } | Op::CheckRange { value, low, high } => {
@@ -299,7 +300,13 @@ impl Verifier<'_> {
                 }
                 None
             }
-            Op::CheckNull(a) => {
+            Op::CheckIndexIn { index, low, high } => {
+                for value in [index, low, high] {
+                    self.is(*value, Ty::I64)?;
+                }
+                None
+            }
+            Op::CheckNull(a) | Op::CheckPointer { ptr: a, .. } => {
                 self.is(*a, Ty::Ptr)?;
                 None
             }
@@ -342,6 +349,28 @@ impl Verifier<'_> {
             self.is(*arg, callee.value_types[param.index()])?;
         }
         Ok(callee.result)
+    }
+
+    /// Every function that the slot holds must take the arguments; all give the same.
+    fn virtual_call(
+        &self,
+        slot: u32,
+        class: Value,
+        this: Value,
+        args: &[Value],
+    ) -> Result<Option<Ty>, String> {
+        self.is(class, Ty::I32)?;
+        self.is(this, Ty::Ptr)?;
+        let row = self.module.dispatch.get(slot as usize).ok_or("unknown slot")?;
+        let all: Vec<Value> = std::iter::once(this).chain(args.iter().copied()).collect();
+        let mut result = None;
+        for func in row.iter().flatten() {
+            let given = self.call(*func, &all)?;
+            if *result.get_or_insert(given) != given {
+                return Err("the functions of a slot give different results".to_owned());
+            }
+        }
+        result.ok_or_else(|| "a slot without functions".to_owned())
     }
 
     fn helper(&self, helper: Helper, args: &[Value], result: Option<Value>) -> Result<(), String> {
@@ -466,11 +495,14 @@ fn operands(op: &Op) -> Vec<Value> {
         | Op::FloatConvert(a)
         | Op::Bitcast(a)
         | Op::CheckNull(a)
+        | Op::CheckPointer { ptr: a, .. }
         | Op::RefToPtr(a)
         | Op::IntToFloat { value: a, .. }
         | Op::FloatToInt { value: a, .. }
         | Op::CheckIndex { index: a, .. }
         | Op::CheckRange { value: a, .. } => vec![*a],
+        Op::CheckIndexIn { index, low, high } => vec![*index, *low, *high],
+        Op::CallVirtual { class, this, args, .. } => [*class, *this].iter().chain(args).copied().collect(),
         Op::Call { args, .. } | Op::Helper { args, .. } => args.clone(),
     }
 }

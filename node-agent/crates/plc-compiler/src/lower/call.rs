@@ -1,14 +1,48 @@
 //! Calls of functions and instances.
 
+use super::Part;
 use super::function::Builder;
 use crate::ast::PouKind;
-use crate::hir::{Call, Expr, Place};
+use crate::hir::{Call, Expr, Place, Receiver, Root};
 use crate::ir::{Op, Ty, Value};
 use crate::model::VarKind;
 use crate::types::{Type, TypeId};
 use std::collections::HashMap;
 
+/// What a call runs.
+#[derive(Clone, Copy)]
+enum Callee {
+    Fixed(usize),
+    /// What the class, an `I32`, has in a slot of the dispatch table.
+    Slot {
+        slot: u32,
+        class: Value,
+    },
+}
+
 impl Builder<'_, '_, '_, '_> {
+    /// What a call on an object at `this` runs; `ty` is the type that the caller sees.
+    fn object_callee(&mut self, call: &Call, ty: TypeId, this: Value) -> Callee {
+        let Some((class, method)) = &call.dispatch else { return Callee::Fixed(call.pou) };
+        if let Some(only) = self.lowerer.only_target(self.pou, *class, method) {
+            return Callee::Fixed(only);
+        }
+        let slot = self.lowerer.slot(*class, method);
+        let class = self.class_of_object(ty, this);
+        Callee::Slot { slot, class }
+    }
+
+    /// As [`Builder::object_callee`], for an interface; `None`: nothing implements it.
+    fn interface_callee(&mut self, call: &Call, class: Value) -> Option<Callee> {
+        let (interface, method) = call.dispatch.as_ref()?;
+        if let Some(only) = self.lowerer.only_target(self.pou, *interface, method) {
+            return Some(Callee::Fixed(only));
+        }
+        let slot = self.lowerer.slot(*interface, method);
+        let any = self.lowerer.module.dispatch[slot as usize].iter().any(Option::is_some);
+        any.then_some(Callee::Slot { slot, class })
+    }
+
     /// Gives the result, or nothing of use where there is none.
     pub(super) fn call(&mut self, call: &Call, ty: TypeId) -> Value {
         let Some(enable) = &call.enable else {
@@ -66,9 +100,29 @@ impl Builder<'_, '_, '_, '_> {
     }
 
     fn call_body(&mut self, call: &Call, ty: TypeId) -> Value {
-        match &call.instance {
-            Some(instance) => self.instance_call(call, instance),
-            None => self.function_call(call, ty),
+        let is_method = self.lowerer.memory.model.pou(call.pou).kind == PouKind::Method;
+        match &call.receiver {
+            Receiver::None => self.function_call(call, Callee::Fixed(call.pou), None, ty),
+            Receiver::Object(place) if is_method => {
+                let target = self.place(place);
+                let this = self.pointer(target);
+                let callee = self.object_callee(call, place.ty, this);
+                self.function_call(call, callee, Some(this), ty)
+            }
+            Receiver::Object(place) => self.instance_call(call, place),
+            Receiver::Interface(value) => {
+                let reference = self.expr(value);
+                let this = self.dereferenced(reference, None);
+                let class = self.class_of_reference(reference);
+                match self.interface_callee(call, class) {
+                    Some(callee) => self.function_call(call, callee, Some(this), ty),
+                    // No class implements it: the interface was NULL.
+                    None => {
+                        let scalar = self.scalar(ty);
+                        self.default_result(ty, scalar)
+                    }
+                }
+            }
         }
     }
 
@@ -94,8 +148,15 @@ impl Builder<'_, '_, '_, '_> {
                 self.emit(Op::Store { ptr: base, offset: offset + 8, value: capacity });
             }
         }
-        let func = self.lowerer.function(call.pou);
-        self.emit(Op::Call { func, args: vec![base] });
+        let callee = self.object_callee(call, instance.ty, base);
+        let op = match callee {
+            Callee::Fixed(pou) => {
+                let part = if matches!(instance.root, Root::This) { Part::Body } else { Part::Whole };
+                Op::Call { func: self.lowerer.function(pou, part), args: vec![base] }
+            }
+            Callee::Slot { slot, class } => Op::CallVirtual { slot, class, this: base, args: Vec::new() },
+        };
+        self.emit(op);
         for (var, place) in &call.outputs {
             let ty = self.lowerer.memory.model.pou(call.pou).vars[*var].ty;
             let from = self.member_place(base, call.pou, *var);
@@ -117,10 +178,10 @@ impl Builder<'_, '_, '_, '_> {
         (address, capacity)
     }
 
-    fn function_call(&mut self, call: &Call, ty: TypeId) -> Value {
+    fn function_call(&mut self, call: &Call, callee: Callee, this: Option<Value>, ty: TypeId) -> Value {
         let model = self.lowerer.memory.model;
         let pou = model.pou(call.pou);
-        debug_assert_eq!(pou.kind, PouKind::Function);
+        debug_assert!(pou.is_on_frame());
         // Arguments in the order of the call, then put into the order of the declaration.
         let mut given: HashMap<usize, Value> = HashMap::new();
         for (var, value) in &call.inputs {
@@ -166,8 +227,14 @@ impl Builder<'_, '_, '_, '_> {
                 _ => {}
             }
         }
-        let func = self.lowerer.function(call.pou);
-        let op = Op::Call { func, args };
+        let op = match (callee, this) {
+            (Callee::Slot { slot, class }, Some(this)) => Op::CallVirtual { slot, class, this, args },
+            (Callee::Fixed(pou), _) => {
+                args.splice(0..0, this);
+                Op::Call { func: self.lowerer.function(pou, Part::Whole), args }
+            }
+            (Callee::Slot { .. }, None) => return self.constant(scalar.unwrap_or(Ty::Ptr), 0),
+        };
         let result = if let (true, Some(scalar)) = (has_result, scalar) {
             self.compute(scalar, op)
         } else {

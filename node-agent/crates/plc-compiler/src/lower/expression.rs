@@ -8,7 +8,7 @@ use crate::memory::write_text;
 use crate::types::{self, Type, TypeId, Types};
 
 impl Builder<'_, '_, '_, '_> {
-    fn types(&self) -> &Types<'_> {
+    pub(super) fn types(&self) -> &Types<'_> {
         &self.lowerer.memory.model.types
     }
 
@@ -69,6 +69,8 @@ impl Builder<'_, '_, '_, '_> {
             ExprKind::Choose(selector, list) => self.choose(selector, list, ty),
             ExprKind::Intrinsic(intrinsic, args) => self.intrinsic(*intrinsic, args, expr.ty, ty),
             ExprKind::Call(call) => self.call(call, expr.ty),
+            ExprKind::Reference(place) => self.reference(place),
+            ExprKind::Attempt(inner, classes) => self.attempt(inner, classes),
             ExprKind::Enabled { enable, enabled, value } => {
                 let enable = self.expr(enable);
                 let result = self.value_if(enable, expr.ty, |b| b.expr(value));
@@ -295,6 +297,15 @@ impl Builder<'_, '_, '_, '_> {
                 self.nearest_quotient(a, b)
             }
             Intrinsic::Shift(op) => self.shift(op, &args[0], &args[1], id, ty),
+            Intrinsic::MovePointer => {
+                let (pointer, by) = (self.expr(&args[0]), self.expr(&args[1]));
+                self.moved_pointer(pointer, by)
+            }
+            Intrinsic::PointerDistance => {
+                let (a, b) = (self.expr(&args[0]), self.expr(&args[1]));
+                let (a, b) = (self.state_offset(a), self.state_offset(b));
+                self.int(IntOp::Sub, a, b)
+            }
             Intrinsic::Now => self.now(),
             Intrinsic::Assert => {
                 let args = vec![self.expr(&args[0])];

@@ -1,6 +1,6 @@
 //! Building one function: blocks, values, frame, prologue and epilogue.
 
-use super::Lowerer;
+use super::{Lowerer, Part};
 use crate::ast::{Edge, PouKind};
 use crate::config::InstancePlan;
 use crate::hir::{Place, Root, Step, Stmt};
@@ -10,6 +10,7 @@ use crate::ir::{
 use crate::model::VarKind;
 use crate::span::Span;
 use crate::types::{TypeId, Types};
+use std::collections::HashMap;
 
 /// A function that is still to be filled.
 pub(super) fn empty(name: &str) -> Function {
@@ -47,25 +48,26 @@ pub(super) struct Builder<'b, 'l, 'm, 'a> {
     pub(super) slots: Vec<Slot>,
     /// Where CONTINUE and EXIT go.
     pub(super) loops: Vec<(BlockId, BlockId)>,
+    /// Where labels are.
+    pub(super) labels: HashMap<usize, BlockId>,
 }
 
 impl Lowerer<'_, '_, '_> {
-    pub(super) fn body(&mut self, pou: usize) -> Function {
+    pub(super) fn body(&mut self, pou: usize, part: Part) -> Function {
         let model = self.memory.model;
-        self.body_of(pou, &model.pou(pou).body)
+        self.body_of(pou, &model.pou(pou).body, part)
     }
 
     /// A function with the variables of a POU and these statements.
-    pub(super) fn body_of(&mut self, pou: usize, statements: &[Stmt]) -> Function {
+    pub(super) fn body_of(&mut self, pou: usize, statements: &[Stmt], part: Part) -> Function {
         let model = self.memory.model;
-        let kind = model.pou(pou).kind;
-        let name = model.pou(pou).name.clone();
-        let site = self.site(name.span);
-        let mut builder = Builder::new(self, pou, &name.text, site);
-        if kind == PouKind::Function {
+        let span = model.pou(pou).name.span;
+        let site = self.site(span);
+        let mut builder = Builder::new(self, pou, &model.types.pou_names[pou], site);
+        if model.pou(pou).is_on_frame() {
             builder.function_prologue();
         } else {
-            builder.block_prologue();
+            builder.block_prologue(part);
         }
         builder.count_entry();
         builder.statements(statements);
@@ -75,7 +77,7 @@ impl Lowerer<'_, '_, '_> {
 
     /// An entry that binds connections and image copies around a program's body.
     pub(super) fn wrapper(&mut self, instance: &InstancePlan) -> FuncId {
-        let body = self.function(instance.pou);
+        let body = self.function(instance.pou, Part::Whole);
         let id = self.reserve(&instance.name);
         let span = self.memory.model.pou(instance.pou).name.span;
         let site = self.site(span);
@@ -129,6 +131,7 @@ impl<'b, 'l, 'm, 'a> Builder<'b, 'l, 'm, 'a> {
             this: None,
             slots: vec![Slot::None; vars],
             loops: Vec::new(),
+            labels: HashMap::new(),
         };
         builder.block();
         builder
@@ -275,12 +278,13 @@ impl<'b, 'l, 'm, 'a> Builder<'b, 'l, 'm, 'a> {
     }
 
     /// A program or function block: edges, then temporaries.
-    fn block_prologue(&mut self) {
+    fn block_prologue(&mut self, part: Part) {
         let this = self.param(Ty::Ptr);
         self.this = Some(this);
         self.instance_slots();
         let model = self.lowerer.memory.model;
-        for (input, memory, pulse) in &model.pou(self.pou).edges {
+        let edges = if part == Part::Whole { model.pou(self.pou).edges.as_slice() } else { &[] };
+        for (input, memory, pulse) in edges {
             let load = |b: &mut Self, var: usize| {
                 let place = b.member_place(this, b.pou, var);
                 b.load_scalar(place, Types::BOOL)
@@ -297,7 +301,7 @@ impl<'b, 'l, 'm, 'a> Builder<'b, 'l, 'm, 'a> {
             self.store_scalar(to, active);
         }
         for (index, var) in model.pou(self.pou).vars.iter().enumerate() {
-            if var.kind == VarKind::Temp && var.ty != Types::POISON {
+            if var.kind == VarKind::Temp && var.ty != Types::POISON && !var.inherited {
                 self.local(index);
             }
         }
@@ -319,6 +323,9 @@ impl<'b, 'l, 'm, 'a> Builder<'b, 'l, 'm, 'a> {
         let scalar = |ty| model.types.scalar(ty);
         // All parameters first: they are the parameters of the entry block.
         let mut params = Vec::new();
+        if pou.kind == PouKind::Method {
+            self.this = Some(self.param(Ty::Ptr));
+        }
         if let (Some(result), Some(var)) = (pou.result, pou.result_var) {
             if let Some(ty) = scalar(result) {
                 self.function.result = Some(ty);

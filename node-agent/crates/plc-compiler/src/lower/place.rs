@@ -77,6 +77,7 @@ impl Builder<'_, '_, '_, '_> {
             (Slot::Address(address, capacity), _) => Target { capacity, ..Target::at(address, 0) },
             (Slot::Instance(offset), Some(this)) if variable.kind == VarKind::InOut => {
                 let base = self.compute(Ty::Ptr, Op::Load { ptr: this, offset });
+                self.check_pointer(base, variable.ty, true);
                 let is_text = self.lowerer.memory.is_text(variable.ty);
                 let capacity =
                     is_text.then(|| self.compute(Ty::I64, Op::Load { ptr: this, offset: offset + 8 }));
@@ -105,10 +106,17 @@ impl Builder<'_, '_, '_, '_> {
     pub(super) fn place(&mut self, place: &Place) -> Target {
         let before = self.site;
         self.at(place.span);
-        let mut target = match place.root {
-            Root::Local(var) => self.local_place(var),
-            Root::Global(global) => self.global(global),
-            Root::Image { area, byte, bit } => self.image(area, byte, bit),
+        let mut target = match &place.root {
+            Root::Local(var) => self.local_place(*var),
+            Root::Global(global) => self.global(*global),
+            Root::Image { area, byte, bit } => self.image(*area, *byte, *bit),
+            Root::This => self.this.map_or_else(|| self.state(0), |this| Target::at(this, 0)),
+            Root::Value(value) => Target::at(self.expr(value), 0),
+            Root::Reference(of) => {
+                let reference = self.expr(of);
+                let target = self.types().pointee(of.ty);
+                Target::at(self.dereferenced(reference, Some(target)), 0)
+            }
         };
         for step in &place.steps {
             target = self.step(target, step);

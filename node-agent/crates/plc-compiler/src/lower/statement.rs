@@ -21,6 +21,19 @@ impl Builder<'_, '_, '_, '_> {
                 let target = self.place(place);
                 self.store(target, place.ty, lowered);
             }
+            StmtKind::Sequence(list) => self.statements(list),
+            StmtKind::Label(number) => {
+                let block = self.label(*number);
+                self.jump(block);
+                self.switch(block);
+            }
+            StmtKind::Jump(number) => {
+                let block = self.label(*number);
+                // It may go back: an endless loop must end there.
+                self.emit(Op::Poll);
+                self.jump(block);
+                self.unreachable();
+            }
             StmtKind::Evaluate(expr) => {
                 self.expr(expr);
             }
@@ -74,6 +87,17 @@ impl Builder<'_, '_, '_, '_> {
             StmtKind::Return => {
                 self.leave();
                 self.unreachable();
+            }
+        }
+    }
+
+    fn label(&mut self, number: usize) -> crate::ir::BlockId {
+        match self.labels.get(&number) {
+            Some(block) => *block,
+            None => {
+                let block = self.block();
+                self.labels.insert(number, block);
+                block
             }
         }
     }

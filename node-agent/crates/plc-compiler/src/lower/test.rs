@@ -5,7 +5,7 @@
 //! operand says which assertion it was; coverage is counters in the state block.
 
 use super::function::Builder;
-use super::{Lowerer, Sites, Version};
+use super::{Lowerer, Part, Sites, Version};
 use crate::assemble::{Assembly, TestPlaces};
 use crate::diagnostic::{Place, place_of};
 use crate::hir::{Assertion, Claim, Expr, ExprKind, Stmt, StmtKind};
@@ -92,7 +92,7 @@ impl Lowerer<'_, '_, '_> {
         let model = self.memory.model;
         let mut part = |list: &[Stmt], name: &str| {
             let id = self.reserve(name);
-            let function = self.body_of(test.pou, list);
+            let function = self.body_of(test.pou, list, Part::Whole);
             self.module.functions[id.index()] = function;
             id
         };
@@ -110,10 +110,14 @@ impl Lowerer<'_, '_, '_> {
         }
     }
 
+    pub(super) fn current_test(&self) -> Option<usize> {
+        self.testing.as_ref().and_then(|testing| testing.current)
+    }
+
     /// What a call of a POU calls now: its mock, or the version of it that calls mocks.
     pub(super) fn version(&mut self, pou: usize) -> Version {
-        let current = self.testing.as_ref().and_then(|testing| testing.current);
-        let Some(test) = current.filter(|test| !self.memory.model.tests[*test].mocks.is_empty()) else {
+        let Some(test) = self.current_test().filter(|test| !self.memory.model.tests[*test].mocks.is_empty())
+        else {
             return (pou, None);
         };
         let target = self.memory.model.tests[test].mocks.get(&pou).copied().unwrap_or(pou);
@@ -129,9 +133,10 @@ impl Lowerer<'_, '_, '_> {
         // Recursion was refused before; this ends it all the same.
         testing.reaches.insert((test, pou), false);
         let model = self.memory.model;
-        let found = model.pou(pou).uses.iter().any(|(callee, _)| {
-            model.tests[test].mocks.contains_key(callee) || self.reaches_mock(test, *callee)
-        });
+        let found = model
+            .callees(pou)
+            .into_iter()
+            .any(|callee| model.tests[test].mocks.contains_key(&callee) || self.reaches_mock(test, callee));
         if let Some(testing) = &mut self.testing {
             testing.reaches.insert((test, pou), found);
         }

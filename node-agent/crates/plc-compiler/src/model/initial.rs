@@ -24,7 +24,9 @@ impl<'a> Model<'a> {
         for global in 0..self.globals.len() {
             let var = &self.globals[global];
             let (ty, init, default) = (var.ty, var.init, var.default);
+            self.space = var.space;
             self.globals[global].initial = self.initial_of(None, ty, init, default);
+            self.space = 0;
         }
         let mut pou = 0;
         while pou < self.pous.len() {
@@ -36,9 +38,21 @@ impl<'a> Model<'a> {
 
     /// Those of one POU; also for one that comes in later.
     pub(crate) fn pou_initial_values(&mut self, pou: usize) {
+        if std::mem::replace(&mut self.pous[pou].initialised, true) {
+            return;
+        }
+        // The base says it once, wherever it stands in the sources.
+        if let Some(base) = self.pous[pou].base {
+            self.pou_initial_values(base);
+        }
         for index in 0..self.pous[pou].vars.len() {
             let var = &self.pous[pou].vars[index];
             if matches!(var.kind, super::VarKind::Enclosing(..)) {
+                continue;
+            }
+            if var.inherited {
+                let base = self.pous[pou].base.unwrap_or(pou);
+                self.pous[pou].vars[index].initial = self.pous[base].vars[index].initial.clone();
                 continue;
             }
             let (ty, init, default) = (var.ty, var.init, var.default);
@@ -119,9 +133,10 @@ impl<'a> Model<'a> {
             return;
         }
         state[pou] = 1;
-        for (callee, span) in self.pous[pou].uses.clone() {
+        for (callee, span) in self.fixed_callees(pou) {
             if state[callee] == 1 {
-                let (caller, name) = (self.pous[pou].name.text.clone(), self.pous[callee].name.text.clone());
+                let (caller, name) =
+                    (self.types.pou_names[pou].clone(), self.types.pou_names[callee].clone());
                 let message = if callee == pou {
                     format!("`{name}` calls itself")
                 } else {
@@ -152,6 +167,6 @@ impl<'a> Model<'a> {
             var.kind,
             super::VarKind::Local | super::VarKind::Input | super::VarKind::Output | super::VarKind::InOut
         );
-        kept && !located && var.ty != Types::POISON && self.pous[pou].kind != PouKind::Function
+        kept && !located && var.ty != Types::POISON && !self.pous[pou].is_on_frame()
     }
 }

@@ -1,58 +1,48 @@
 //! The variables of globals lists and POUs.
 
-use super::{ConstantState, Item, Model, Var, VarKind};
-use crate::ast::{Name, PouKind, Section, VarGroup, VarSection};
+use super::{ConstantState, Item, Model, Var, VarKind, object};
+use crate::ast::{Access, Name, PouKind, Section, VarGroup, VarSection};
 use crate::diagnostic::Code;
+use crate::layout::Elementary;
+use crate::span::Span;
 use crate::types::{Type, TypeId, Types};
 use std::rc::Rc;
 
 impl<'a> Model<'a> {
-    pub(super) fn global_section(&mut self, list: Option<&'a Name>, section: &'a VarSection) {
-        if let Some(list) = list {
-            match self.names.get(&list.key) {
-                None => {
-                    self.names.insert(Rc::clone(&list.key), (Item::List, list.span));
-                }
-                Some((Item::List, _)) => {}
-                Some(_) => {
-                    self.declare(list, Item::List);
-                    return;
-                }
-            }
-        }
+    pub(super) fn global_section(&mut self, space: usize, section: &'a VarSection) {
+        let outer = std::mem::replace(&mut self.space, space);
         for group in &section.groups {
             let resolved = self.resolve_type(&group.ty, None, None);
             for (name, address) in &group.names {
                 let index = self.globals.len();
-                let fresh = match list {
-                    None => self.declare(name, Item::Global(index)),
-                    Some(list) => {
-                        let members = self.lists.entry(Rc::clone(&list.key)).or_default();
-                        let fresh = !members.contains_key(&name.key);
-                        members.entry(Rc::clone(&name.key)).or_insert(index);
-                        if !fresh {
-                            let message = format!("`{}.{}` is declared twice", list.text, name.text);
-                            self.sink.report(Code::DuplicateName, name.span, message);
-                        }
-                        fresh
-                    }
-                };
-                if !fresh {
+                if !self.declare(space, name, Item::Global(index)) {
                     continue;
                 }
                 self.check_edge(group, VarKind::Global, resolved.ty, None);
+                self.check_abstract(name, resolved.ty);
                 let mut var = Self::var(name, resolved.ty, VarKind::Global, section);
                 var.address = *address;
                 var.init = group.init.as_ref();
                 var.default = resolved.init;
-                var.list = list.cloned();
+                var.space = space;
                 self.check_constant(&var, name);
                 self.globals.push(var);
             }
         }
+        self.space = outer;
+    }
+
+    /// The path of a global: its name behind that of its namespace.
+    pub(crate) fn global_path(&self, global: usize) -> String {
+        let var = &self.globals[global];
+        match self.spaces[var.space].path.text.as_ref() {
+            "" => var.name.text.to_string(),
+            space => format!("{space}.{}", var.name.text),
+        }
     }
 
     fn var(name: &Name, ty: TypeId, kind: VarKind, section: &VarSection) -> Var<'a> {
+        let public = matches!(kind, VarKind::Input | VarKind::Output | VarKind::InOut);
         Var {
             name: name.clone(),
             ty,
@@ -67,7 +57,22 @@ impl<'a> Model<'a> {
             default: None,
             initial: None,
             value: ConstantState::Open,
-            list: None,
+            access: section.access.unwrap_or(if public { Access::Public } else { Access::Protected }),
+            inherited: false,
+            space: 0,
+        }
+    }
+
+    /// A section for what the compiler adds.
+    fn own_section(span: Span) -> VarSection {
+        VarSection {
+            section: Section::Local,
+            constant: false,
+            retain: false,
+            persistent: false,
+            access: None,
+            groups: Vec::new(),
+            span,
         }
     }
 
@@ -80,7 +85,7 @@ impl<'a> Model<'a> {
 
     fn check_edge(&mut self, group: &VarGroup, kind: VarKind, ty: TypeId, pou: Option<usize>) {
         let Some((name, _)) = group.names.first() else { return };
-        let in_block = pou.is_some_and(|pou| self.pous[pou].kind != PouKind::Function);
+        let in_block = pou.is_some_and(|pou| !self.pous[pou].is_on_frame());
         let legal = kind == VarKind::Input && in_block && (ty == Types::BOOL || ty == Types::POISON);
         if group.edge.is_some() && !legal {
             let message = format!("`{}`: edge detection is for BOOL inputs of function blocks", name.text);
@@ -96,18 +101,26 @@ impl<'a> Model<'a> {
     }
 
     fn interface(&mut self, pou: usize) {
+        if std::mem::replace(&mut self.pous[pou].resolved, true) {
+            return;
+        }
         let decl = self.pous[pou].decl;
+        match self.pous[pou].base {
+            Some(base) => self.inherit(pou, base),
+            None if self.has_class_member(pou) => {
+                let name = Name::new(object::CLASS_MEMBER, decl.name.span);
+                let section = Self::own_section(decl.name.span);
+                let ty = Types::elementary(Elementary::Udint);
+                self.add_var(pou, Self::var(&name, ty, VarKind::Local, &section));
+            }
+            None => {}
+        }
         if let Some(result) = &decl.result {
             let resolved = self.resolve_type(result, Some(pou), None);
-            let section = VarSection {
-                section: Section::Local,
-                constant: false,
-                retain: false,
-                persistent: false,
-                groups: Vec::new(),
-                span: result.span,
-            };
-            let mut var = Self::var(&decl.name, resolved.ty, VarKind::Result, &section);
+            let section = Self::own_section(result.span);
+            // The result of a property has the property's name.
+            let name = Name::new(&decl.name.text, decl.name.span);
+            let mut var = Self::var(&name, resolved.ty, VarKind::Result, &section);
             var.default = resolved.init;
             self.pous[pou].result = Some(resolved.ty);
             self.pous[pou].result_var = Some(0);
@@ -116,19 +129,13 @@ impl<'a> Model<'a> {
         for section in self.setup_sections(pou).iter().chain(&decl.sections) {
             self.section(pou, section);
         }
-        let edges: Vec<usize> =
-            (0..self.pous[pou].vars.len()).filter(|v| self.pous[pou].vars[*v].edge.is_some()).collect();
+        let edges: Vec<usize> = (0..self.pous[pou].vars.len())
+            .filter(|v| self.pous[pou].vars[*v].edge.is_some() && !self.pous[pou].vars[*v].inherited)
+            .collect();
         for input in edges {
             let name = self.pous[pou].vars[input].name.clone();
             let hidden = |text: String| Name::new(&text, name.span);
-            let section = VarSection {
-                section: Section::Local,
-                constant: false,
-                retain: false,
-                persistent: false,
-                groups: Vec::new(),
-                span: name.span,
-            };
+            let section = Self::own_section(name.span);
             let memory = hidden(format!("__memory_{}", name.text));
             let pulse = hidden(format!("__pulse_{}", name.text));
             let memory = self.add_var(pou, Self::var(&memory, Types::BOOL, VarKind::Local, &section));
@@ -139,14 +146,38 @@ impl<'a> Model<'a> {
         }
     }
 
+    /// Variables of the base come first and at the same places, so that its code works on the derived object.
+    fn inherit(&mut self, pou: usize, base: usize) {
+        self.interface(base);
+        for index in 0..self.pous[base].vars.len() {
+            let var = Var { inherited: true, ..self.pous[base].vars[index].clone() };
+            if !matches!(var.kind, VarKind::Temp) {
+                self.pous[pou].scope.insert(Rc::clone(&var.name.key), index);
+            }
+            self.pous[pou].vars.push(var);
+        }
+        self.pous[pou].edges = self.pous[base].edges.clone();
+    }
+
     /// What the variables of a section are. `None`: they are global, or must not stand here.
     fn section_kind(&mut self, pou: usize, section: &'a VarSection) -> Option<VarKind> {
         if let Some(kind) = self.test_section(pou, section) {
             return Some(kind);
         }
         let pou_kind = self.pous[pou].kind;
+        let legal = match pou_kind {
+            PouKind::Class => matches!(section.section, Section::Local | Section::External),
+            PouKind::Interface => false,
+            PouKind::Method => section.section != Section::Global,
+            _ => true,
+        };
+        if !legal {
+            let message = format!("a {} has no such section", pou_kind.text());
+            self.sink.report(Code::SectionNotAllowed, section.span, message);
+            return None;
+        }
         Some(match section.section {
-            Section::Local if pou_kind == PouKind::Function => VarKind::Temp,
+            Section::Local if self.pous[pou].is_on_frame() => VarKind::Temp,
             Section::Local => VarKind::Local,
             Section::Input => VarKind::Input,
             Section::Output => VarKind::Output,
@@ -154,7 +185,7 @@ impl<'a> Model<'a> {
             Section::Temp => VarKind::Temp,
             Section::External => VarKind::External(usize::MAX),
             Section::Global if pou_kind == PouKind::Program => {
-                self.global_section(None, section);
+                self.global_section(0, section);
                 return None;
             }
             Section::Global => {
@@ -168,7 +199,6 @@ impl<'a> Model<'a> {
     }
 
     pub(super) fn section(&mut self, pou: usize, section: &'a VarSection) {
-        let pou_kind = self.pous[pou].kind;
         let Some(kind) = self.section_kind(pou, section) else { return };
         for group in &section.groups {
             let resolved = self.resolve_type(&group.ty, Some(pou), None);
@@ -176,7 +206,7 @@ impl<'a> Model<'a> {
             for (name, address) in &group.names {
                 let mut var = Self::var(name, resolved.ty, kind, section);
                 if kind == VarKind::External(usize::MAX) {
-                    match self.external(name, resolved.ty) {
+                    match self.external(pou, name, resolved.ty) {
                         Some(global) => var.kind = VarKind::External(global),
                         None => var.ty = Types::POISON,
                     }
@@ -185,7 +215,7 @@ impl<'a> Model<'a> {
                 }
                 self.check_member(pou, name, resolved.ty, kind);
                 if let Some((_, span)) = address {
-                    let legal = pou_kind != PouKind::Function
+                    let legal = !self.pous[pou].is_on_frame()
                         && !self.is_testing(Some(pou))
                         && matches!(kind, VarKind::Local | VarKind::Input | VarKind::Output);
                     if !legal {
@@ -206,6 +236,9 @@ impl<'a> Model<'a> {
     /// Instances live in programs and function blocks only.
     fn check_member(&mut self, pou: usize, name: &Name, ty: TypeId, kind: VarKind) {
         let Some(inner) = self.instance_in(ty) else { return };
+        if kind != VarKind::InOut {
+            self.check_abstract(name, ty);
+        }
         let text = &self.pous[inner].name.text;
         if self.pous[inner].kind == PouKind::Program {
             // A test makes instances of its own.
@@ -215,8 +248,7 @@ impl<'a> Model<'a> {
             let message =
                 format!("`{text}` is a program: it is instantiated in a CONFIGURATION, not as a variable");
             self.sink.report(Code::VariableKind, name.span, message);
-        } else if kind == VarKind::Temp || self.pous[pou].kind == PouKind::Function && kind != VarKind::InOut
-        {
+        } else if kind == VarKind::Temp || self.pous[pou].is_on_frame() && kind != VarKind::InOut {
             let message =
                 format!("`{}` is an instance of `{text}` and needs memory between calls", name.text);
             self.sink
@@ -226,7 +258,7 @@ impl<'a> Model<'a> {
     }
 
     /// The function block of which a variable of the type holds instances.
-    fn instance_in(&self, ty: TypeId) -> Option<usize> {
+    pub(super) fn instance_in(&self, ty: TypeId) -> Option<usize> {
         match self.types.get(ty) {
             Type::Instance(pou) => Some(*pou),
             Type::Array { element, .. } => self.instance_in(*element),
@@ -237,8 +269,8 @@ impl<'a> Model<'a> {
         }
     }
 
-    fn external(&mut self, name: &Name, ty: TypeId) -> Option<usize> {
-        let Some(Item::Global(global)) = self.item(&name.key) else {
+    fn external(&mut self, pou: usize, name: &Name, ty: TypeId) -> Option<usize> {
+        let Some(Item::Global(global)) = self.find(name, Some(pou)) else {
             let message = format!("no VAR_GLOBAL `{}` is declared", name.text);
             self.sink.report(Code::ExternalMismatch, name.span, message);
             return None;

@@ -1,7 +1,7 @@
 //! Type names and type expressions to types.
 
 use super::{EnumOwner, Item, Model, Resolved, TypeState};
-use crate::ast::{self, Name, PouKind, TypeRef, TypeRefKind};
+use crate::ast::{self, Name, PouKind, RefKind, TypeRef, TypeRefKind};
 use crate::check;
 use crate::diagnostic::Code;
 use crate::hir::{Init, Value};
@@ -23,11 +23,10 @@ pub(crate) fn elementary_name(key: &str) -> Option<Elementary> {
 }
 
 impl<'a> Model<'a> {
-    pub(super) fn resolve_all_types(&mut self, units: &'a [Vec<ast::Decl>]) {
-        for decl in units.iter().flatten() {
-            if let ast::Decl::Type(decl) = decl {
-                self.named_type(&decl.name.key);
-            }
+    pub(super) fn resolve_all_types(&mut self) {
+        for at in 0..self.type_order.len() {
+            let key = Rc::clone(&self.type_order[at]);
+            self.named_type(&key);
         }
     }
 
@@ -49,9 +48,13 @@ impl<'a> Model<'a> {
             TypeState::Open => {}
         }
         entry.state = TypeState::Running;
-        let decl = entry.decl;
+        let (decl, space) = (entry.decl, entry.space);
+        let outer = std::mem::replace(&mut self.space, space);
         let mut resolved = if self.enter(decl.name.span) {
-            let resolved = self.resolve_type(&decl.ty, None, Some(&decl.name));
+            let resolved = match &decl.ty.kind {
+                TypeRefKind::Struct(groups) => self.named_structure(key, groups, &decl.name),
+                _ => self.resolve_type(&decl.ty, None, Some(&decl.name)),
+            };
             self.leave();
             resolved
         } else {
@@ -70,11 +73,56 @@ impl<'a> Model<'a> {
         if let Some(entry) = self.type_entries.get_mut(key) {
             entry.state = TypeState::Done(resolved);
         }
+        self.space = outer;
         Some(resolved)
     }
 
+    /// The type of a declared structure before its members are known: references may lead in circles.
+    fn structure_id(&mut self, key: &Rc<str>) -> Option<TypeId> {
+        let entry = self.type_entries.get_mut(key)?;
+        if entry.id.is_none() && matches!(entry.decl.ty.kind, TypeRefKind::Struct(_)) {
+            let name = Rc::clone(&entry.decl.name.text);
+            let index = self.types.structs.len();
+            self.types.structs.push(StructDef { name, fields: Vec::new() });
+            entry.id = Some(self.types.intern(Type::Struct(index)));
+        }
+        entry.id
+    }
+
+    fn named_structure(&mut self, key: &Rc<str>, groups: &'a [ast::VarGroup], name: &Name) -> Resolved {
+        let fields = self.fields(groups, None);
+        let Some(ty) = self.structure_id(key) else { return Self::poison() };
+        if let Type::Struct(index) = *self.types.get(ty) {
+            debug_assert_eq!(self.types.structs[index].name, name.text);
+            self.types.structs[index].fields = fields;
+        }
+        Resolved { ty, init: None }
+    }
+
+    fn reference(&mut self, kind: RefKind, target: &'a TypeRef, scope: Option<usize>) -> TypeId {
+        let early = match &target.kind {
+            TypeRefKind::Named(name) => {
+                let key = self.visible(name, scope);
+                self.structure_id(&key)
+            }
+            _ => None,
+        };
+        let target_ty = early.unwrap_or_else(|| self.resolve_type(target, scope, None).ty);
+        if target_ty == Types::POISON {
+            return Types::POISON;
+        }
+        if let Type::Reference { kind: RefKind::Alias, .. } | Type::Interface(_) = self.types.get(target_ty) {
+            let name = self.types.name(target_ty);
+            let message = format!("{name} is a reference already");
+            self.sink.report(Code::NotAType, target.span, message);
+            return Types::POISON;
+        }
+        self.types.intern(Type::Reference { target: target_ty, kind })
+    }
+
     /// The type of a name, without messages. `scope` is the POU in which it is written.
-    pub(crate) fn find_type(&mut self, key: &Rc<str>, scope: Option<usize>) -> Option<Resolved> {
+    pub(crate) fn find_type(&mut self, name: &Name, scope: Option<usize>) -> Option<Resolved> {
+        let key = &name.key;
         let plain = |ty| Some(Resolved { ty, init: None });
         if let Some(e) = elementary_name(key) {
             return plain(Types::elementary(e));
@@ -87,14 +135,16 @@ impl<'a> Model<'a> {
             }
             _ => {}
         }
-        if let Some(resolved) = self.named_type(key) {
+        let full = self.visible(name, scope);
+        if let Some(resolved) = self.named_type(&full) {
             return Some(resolved);
         }
-        let pou = self.find_pou(key)?;
-        if self.pous[pou].kind == PouKind::Function {
-            return None;
+        let pou = self.find_pou(name, scope)?;
+        match self.pous[pou].kind {
+            PouKind::Function => None,
+            PouKind::Interface => plain(self.types.intern(Type::Interface(pou))),
+            _ => plain(self.types.intern(Type::Instance(pou))),
         }
-        plain(self.types.intern(Type::Instance(pou)))
     }
 
     pub(super) fn resolve_type(
@@ -107,7 +157,7 @@ impl<'a> Model<'a> {
         match &ty.kind {
             TypeRefKind::Error => Self::poison(),
             TypeRefKind::Named(type_name) => {
-                if let Some(resolved) = self.find_type(&type_name.key, scope) {
+                if let Some(resolved) = self.find_type(type_name, scope) {
                     resolved
                 } else {
                     self.unknown_type(type_name);
@@ -124,27 +174,9 @@ impl<'a> Model<'a> {
             TypeRefKind::Array { dimensions, element } => self.array(dimensions, element, scope),
             TypeRefKind::Subrange { base, low, high } => plain(self.subrange(base, low, high, scope)),
             TypeRefKind::Enum { base, values } => plain(self.enumeration(base.as_ref(), values, scope, name)),
+            TypeRefKind::Reference { kind, target } => plain(self.reference(*kind, target, scope)),
             TypeRefKind::Struct(groups) => {
-                let mut fields: Vec<Field<'a>> = Vec::new();
-                for group in groups {
-                    let resolved = self.resolve_type(&group.ty, scope, None);
-                    for (field, at) in &group.names {
-                        if let Some((_, span)) = at {
-                            self.sink.report(
-                                Code::NotSupportedYet,
-                                *span,
-                                "an address inside a structure is not supported yet",
-                            );
-                        }
-                        if fields.iter().any(|f| f.name.key == field.key) {
-                            let message = format!("member `{}` is declared twice", field.text);
-                            self.sink.report(Code::DuplicateName, field.span, message);
-                            continue;
-                        }
-                        let (ty, default) = (resolved.ty, resolved.init);
-                        fields.push(Field { name: field.clone(), ty, default, init: group.init.as_ref() });
-                    }
-                }
+                let fields = self.fields(groups, scope);
                 let index = self.types.structs.len();
                 let name = name.map_or_else(|| "".into(), |n| Rc::clone(&n.text));
                 self.types.structs.push(StructDef { name, fields });
@@ -153,12 +185,37 @@ impl<'a> Model<'a> {
         }
     }
 
-    fn unknown_type(&mut self, name: &Name) {
-        if let Some(item) = self.item(&name.key) {
+    fn fields(&mut self, groups: &'a [ast::VarGroup], scope: Option<usize>) -> Vec<Field<'a>> {
+        let mut fields: Vec<Field<'a>> = Vec::new();
+        for group in groups {
+            let resolved = self.resolve_type(&group.ty, scope, None);
+            for (field, at) in &group.names {
+                if let Some((_, span)) = at {
+                    self.sink.report(
+                        Code::NotSupportedYet,
+                        *span,
+                        "an address inside a structure is not supported yet",
+                    );
+                }
+                if fields.iter().any(|f| f.name.key == field.key) {
+                    let message = format!("member `{}` is declared twice", field.text);
+                    self.sink.report(Code::DuplicateName, field.span, message);
+                    continue;
+                }
+                let (ty, default) = (resolved.ty, resolved.init);
+                fields.push(Field { name: field.clone(), ty, default, init: group.init.as_ref() });
+            }
+        }
+        fields
+    }
+
+    pub(super) fn unknown_type(&mut self, name: &Name) {
+        let key = self.visible(name, None);
+        if let Some((item, _)) = self.names.get(&key) {
             let what = match item {
-                Item::Pou(pou) => self.pous[pou].kind.text(),
+                Item::Pou(pou) => self.pous[*pou].kind.text(),
                 Item::Global(_) => "global variable",
-                Item::List | Item::Type => "namespace",
+                Item::Namespace | Item::Type => "namespace",
             };
             self.sink.report(Code::NotAType, name.span, format!("`{}` is a {what}, not a type", name.text));
             return;

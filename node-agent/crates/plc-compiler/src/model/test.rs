@@ -43,7 +43,7 @@ pub(crate) struct TestCase<'a> {
 }
 
 impl<'a> Model<'a> {
-    pub(super) fn collect_suite(&mut self, suite: &'a Suite) {
+    pub(super) fn collect_suite(&mut self, suite: &'a Suite, space: usize) {
         let shared = suite.setup.iter().chain(&suite.teardown).map(|block| block.span);
         let shared: Vec<Span> = shared.chain(suite.mocks.iter().map(|mock| mock.name.span)).collect();
         if suite.tests.is_empty() {
@@ -65,7 +65,7 @@ impl<'a> Model<'a> {
                 let message = format!("this file has a TEST '{}' already", decl.title);
                 self.sink.report(Code::DuplicateName, name.span, message).related(first, "first here");
             }
-            let pou = self.add_pou(&decl.pou, name.clone(), None, false);
+            let pou = self.add_pou(&decl.pou, name.clone(), space, None, false);
             self.pous[pou].role = Role::Test(self.tests.len());
             self.tests.push(TestCase {
                 title: Rc::clone(&decl.title),
@@ -134,7 +134,7 @@ impl<'a> Model<'a> {
 
     fn mock_target(&mut self, mock: &'a ast::Pou) -> Option<usize> {
         let name = &mock.name;
-        let found = self.find_pou(&name.key);
+        let found = self.find_pou(name, None);
         self.resolve_interfaces();
         let message = match found.map(|pou| (pou, self.pous[pou].kind)) {
             Some((pou, kind)) if kind == mock.kind => return Some(pou),
@@ -151,7 +151,7 @@ impl<'a> Model<'a> {
     fn add_mock(&mut self, test: usize, original: usize, decl: &'a ast::Pou) -> usize {
         let name = self.pous[original].name.clone();
         let named = ast::Name { span: decl.name.span, ..name };
-        let pou = self.add_pou(decl, named, self.pous[original].substitute, false);
+        let pou = self.add_pou(decl, named, self.pous[original].space, self.pous[original].substitute, false);
         // Its interface is that of the original.
         self.open_interfaces.retain(|open| *open != pou);
         let original = &self.pous[original];
@@ -212,7 +212,7 @@ impl<'a> Model<'a> {
         }
         state[pou] = 1;
         let mocks = &self.tests[test].mocks;
-        let found = self.pous[pou].uses.iter().any(|(callee, _)| {
+        let found = self.fixed_callees(pou).iter().any(|(callee, _)| {
             let callee = mocks.get(callee).copied().unwrap_or(*callee);
             self.reaches_itself(test, callee, state, depth + 1)
         });

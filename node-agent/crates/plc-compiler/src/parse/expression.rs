@@ -140,9 +140,9 @@ impl<'a> Parser<'a> {
                     expr = self.node(ExprKind::Call(Box::new(expr), arguments), span, below);
                 }
                 Kind::Caret => {
-                    let span = self.bump().span;
-                    self.not_supported(span, "dereferencing with `^`");
-                    expr = leaf(ExprKind::Error, expr.span.to(span));
+                    let span = expr.span.to(self.bump().span);
+                    let below = expr.height;
+                    expr = self.node(ExprKind::Deref(Box::new(expr)), span, below);
                 }
                 _ => return expr,
             }
@@ -258,8 +258,12 @@ impl<'a> Parser<'a> {
             }
             Keyword::Null | Keyword::This | Keyword::Super => {
                 self.bump();
-                self.not_supported(span, keyword.text());
-                leaf(ExprKind::Error, span)
+                let kind = match keyword {
+                    Keyword::Null => ExprKind::Null,
+                    Keyword::This => ExprKind::This,
+                    _ => ExprKind::Super,
+                };
+                leaf(kind, span)
             }
             keyword if keyword.is_contextual() => {
                 let name = self.name("a name");

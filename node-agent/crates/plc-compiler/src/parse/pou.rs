@@ -1,14 +1,21 @@
 //! Declarations of a file: programs, functions, function blocks, types, globals, namespaces.
 
 use super::{Parser, address, starts_declaration};
-use crate::ast::{Address, Decl, Edge, Name, Pou, PouKind, Section, TypeDecl, VarGroup, VarSection};
+use crate::ast::{Address, Decl, Edge, Pou, PouKind, Section, Stmt, TypeDecl, VarGroup, VarSection};
 use crate::diagnostic::Code;
 use crate::lex::{Keyword, Kind};
 use crate::span::Span;
 
+/// What stands between the head of a POU and its end.
+#[derive(Default)]
+struct Parts {
+    sections: Vec<VarSection>,
+    methods: Vec<Pou>,
+    body: Vec<Stmt>,
+}
+
 impl Parser<'_> {
     pub(super) fn declaration(&mut self, decls: &mut Vec<Decl>) {
-        let start = self.span();
         let Kind::Keyword(keyword) = self.kind() else {
             self.eat(Kind::Semicolon);
             self.opt_test_word();
@@ -23,21 +30,17 @@ impl Parser<'_> {
             Keyword::Type => self.type_block(decls),
             Keyword::VarGlobal => {
                 if let Some(section) = self.opt_var_section() {
-                    decls.push(Decl::Globals { list: None, section });
+                    decls.push(Decl::Globals(section));
                 }
             }
             Keyword::Configuration => decls.extend(self.configuration()),
             Keyword::Namespace => self.namespace(decls),
-            Keyword::Class => self.unsupported_block(start, "CLASS", Keyword::EndClass),
-            Keyword::Interface => self.unsupported_block(start, "INTERFACE", Keyword::EndInterface),
+            Keyword::Class => decls.extend(self.pou(PouKind::Class, Keyword::EndClass)),
+            Keyword::Interface => decls.extend(self.pou(PouKind::Interface, Keyword::EndInterface)),
             Keyword::Test => self.test(),
-            Keyword::Method => self.unsupported_block(start, "METHOD", Keyword::EndMethod),
-            Keyword::Property => self.unsupported_block(start, "PROPERTY", Keyword::EndProperty),
-            Keyword::Action => self.unsupported_block(start, "ACTION", Keyword::EndAction),
             Keyword::Using => {
-                self.not_supported(start, "USING");
-                self.skip_to(|k| k == Kind::Semicolon);
-                self.eat(Kind::Semicolon);
+                let names = self.using();
+                decls.push(Decl::Using(names));
             }
             _ => {}
         }
@@ -54,19 +57,9 @@ impl Parser<'_> {
 
     fn pou(&mut self, kind: PouKind, end: Keyword) -> Option<Decl> {
         let opened = self.bump().span;
-        for word in ["ABSTRACT", "FINAL", "INTERNAL", "PUBLIC"] {
-            if self.at_word(word) && self.peek(1) == Kind::Ident {
-                self.not_supported(self.span(), word);
-                self.bump();
-            }
-        }
+        let modifiers = self.modifiers();
         let name = self.name("a name")?;
-        for word in ["EXTENDS", "IMPLEMENTS"] {
-            if self.at_word(word) {
-                self.not_supported(self.span(), word);
-                self.skip_to(|k| matches!(k, Kind::Keyword(_) | Kind::Semicolon));
-            }
-        }
+        let (extends, implements) = self.inheritance(kind);
         let result = if self.kind() == Kind::Colon {
             let colon = self.bump().span;
             let ty = self.type_ref();
@@ -81,9 +74,13 @@ impl Parser<'_> {
             None
         };
         self.eat(Kind::Semicolon);
-        let sections = self.sections();
+        let mut usings = Vec::new();
+        while self.at_keyword(Keyword::Using) {
+            usings.extend(self.using());
+        }
+        let mut parts = Parts { sections: self.sections(), ..Parts::default() };
         let loops = std::mem::take(&mut self.loops);
-        let body = self.pou_body();
+        self.pou_parts(kind, &mut parts);
         self.loops = loops;
         if self.eat_keyword(end) {
             self.eat(Kind::Semicolon);
@@ -99,7 +96,21 @@ impl Parser<'_> {
                 self.eat(Kind::Semicolon);
             }
         }
-        Some(Decl::Pou(Pou { kind, name, result, sections, body }))
+        let Parts { sections, methods, body } = parts;
+        let accessor = None;
+        Some(Decl::Pou(Pou {
+            kind,
+            name,
+            result,
+            modifiers,
+            extends,
+            implements,
+            usings,
+            methods,
+            accessor,
+            sections,
+            body,
+        }))
     }
 
     pub(super) fn sections(&mut self) -> Vec<VarSection> {
@@ -116,32 +127,28 @@ impl Parser<'_> {
         }
     }
 
-    /// Statements, with methods and steps told apart from errors.
-    fn pou_body(&mut self) -> Vec<crate::ast::Stmt> {
-        let mut body = self.statements();
+    /// Methods, properties and actions before and after the statements; more sections in a class.
+    fn pou_parts(&mut self, kind: PouKind, parts: &mut Parts) {
         loop {
+            let before = self.at;
+            parts.body.extend(self.statements());
+            self.opt_method(kind, &mut parts.methods);
+            if kind == PouKind::Class {
+                parts.sections.extend(self.sections());
+            }
             let start = self.span();
-            let unsupported = match self.kind() {
-                Kind::Keyword(Keyword::Method) => ("METHOD", Keyword::EndMethod),
-                Kind::Keyword(Keyword::Property) if self.peek(1) == Kind::Ident => {
-                    ("PROPERTY", Keyword::EndProperty)
+            let chart = match self.kind() {
+                Kind::Keyword(Keyword::InitialStep) => ("INITIAL_STEP", Keyword::EndStep),
+                Kind::Keyword(Keyword::Step) if self.peek(1) == Kind::Ident => ("STEP", Keyword::EndStep),
+                Kind::Keyword(Keyword::Transition) => ("TRANSITION", Keyword::EndTransition),
+                _ => {
+                    if self.at == before {
+                        return;
+                    }
+                    continue;
                 }
-                Kind::Keyword(Keyword::Action) if self.peek(1) == Kind::Ident => {
-                    ("ACTION", Keyword::EndAction)
-                }
-                Kind::Keyword(Keyword::InitialStep) => {
-                    ("sequential function chart (INITIAL_STEP)", Keyword::EndStep)
-                }
-                Kind::Keyword(Keyword::Step) if self.peek(1) == Kind::Ident => {
-                    ("sequential function chart (STEP)", Keyword::EndStep)
-                }
-                Kind::Keyword(Keyword::Transition) => {
-                    ("sequential function chart (TRANSITION)", Keyword::EndTransition)
-                }
-                _ => return body,
             };
-            self.unsupported_block(start, unsupported.0, unsupported.1);
-            body.extend(self.statements());
+            self.unsupported_block(start, &format!("sequential function chart ({})", chart.0), chart.1);
         }
     }
 
@@ -158,6 +165,7 @@ impl Parser<'_> {
         };
         let span = self.bump().span;
         let (mut constant, mut retain, mut persistent) = (false, false, false);
+        let mut access = None;
         loop {
             if self.eat_keyword(Keyword::Constant) {
                 constant = true;
@@ -167,24 +175,15 @@ impl Parser<'_> {
                 self.extension(self.span(), "PERSISTENT");
                 self.bump();
                 persistent = true;
-            } else if !self.eat_keyword(Keyword::NonRetain) && !self.eat_access_word() {
+            } else if let Some(word) = self.opt_access_word() {
+                access = Some(word);
+            } else if !self.eat_keyword(Keyword::NonRetain) {
                 break;
             }
         }
         let groups = self.variable_groups(Keyword::EndVar);
         self.end_var(span);
-        Some(VarSection { section, constant, retain, persistent, groups, span })
-    }
-
-    /// PUBLIC and its kin after VAR have a meaning for classes only.
-    fn eat_access_word(&mut self) -> bool {
-        let is_word = ["PUBLIC", "PRIVATE", "PROTECTED", "INTERNAL"].iter().any(|word| self.at_word(word));
-        let is_access =
-            is_word && !matches!(self.peek(1), Kind::Colon | Kind::Comma | Kind::Keyword(Keyword::At));
-        if is_access {
-            self.bump();
-        }
-        is_access
+        Some(VarSection { section, constant, retain, persistent, access, groups, span })
     }
 
     pub(super) fn end_var(&mut self, opened: Span) {
@@ -275,45 +274,5 @@ impl Parser<'_> {
             self.eat_keyword(Keyword::EndType);
         }
         self.eat(Kind::Semicolon);
-    }
-
-    /// A namespace of global lists. Anything else in it is not supported yet.
-    fn namespace(&mut self, decls: &mut Vec<Decl>) {
-        let opened = self.bump().span;
-        self.extension(opened, "VAR_GLOBAL in a NAMESPACE");
-        let Some(name) = self.name("a name") else { return };
-        if self.kind() == Kind::Dot {
-            self.unsupported_block(opened, "a nested namespace", Keyword::EndNamespace);
-            return;
-        }
-        while !self.at_keyword(Keyword::EndNamespace) && self.kind() != Kind::End && !self.sink.is_full() {
-            let before = self.at;
-            self.namespace_member(&name, decls);
-            if self.at == before {
-                break;
-            }
-        }
-        if !self.eat_keyword(Keyword::EndNamespace) {
-            let found = self.found();
-            self.sink
-                .report(Code::MissingEnd, self.span(), format!("expected END_NAMESPACE, found {found}"))
-                .related(opened, "the NAMESPACE begins here");
-        }
-        self.eat(Kind::Semicolon);
-    }
-
-    fn namespace_member(&mut self, name: &Name, decls: &mut Vec<Decl>) {
-        if self.at_keyword(Keyword::VarGlobal) {
-            if let Some(section) = self.opt_var_section() {
-                decls.push(Decl::Globals { list: Some(name.clone()), section });
-            }
-            return;
-        }
-        let start = self.span();
-        let mut inner = Vec::new();
-        self.declaration(&mut inner);
-        if !inner.is_empty() {
-            self.not_supported(start, "a namespace with anything but VAR_GLOBAL");
-        }
     }
 }

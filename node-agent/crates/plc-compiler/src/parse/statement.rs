@@ -32,16 +32,17 @@ impl Parser<'_> {
             Kind::Keyword(Keyword::Action | Keyword::Property | Keyword::Step | Keyword::Transition)
         );
         let opens_test = self.at_keyword(Keyword::Test) && self.peek(1) == Kind::String;
-        ends_statements(self.kind())
-            || opens_part && self.peek(1) == Kind::Ident
-            || opens_test
-            || self.at_mock()
+        ends_statements(self.kind()) || opens_part && self.at_part() || opens_test || self.at_mock()
     }
 
     /// Statements up to a keyword that ends them.
     pub(super) fn statements(&mut self) -> Vec<Stmt> {
+        self.statements_until(|_| false)
+    }
+
+    pub(super) fn statements_until(&mut self, end: impl Fn(&Self) -> bool) -> Vec<Stmt> {
         let mut list = Vec::new();
-        while !self.at_statements_end() && !self.sink.is_full() {
+        while !self.at_statements_end() && !end(self) && !self.sink.is_full() {
             let before = self.at;
             self.opt_statement(&mut list);
             if self.at == before {
@@ -71,6 +72,13 @@ impl Parser<'_> {
                     Some(kind) => kind,
                     None => return,
                 }
+            }
+            Kind::Ident if self.at_word("JMP") && self.peek(1) == Kind::Ident => {
+                self.vendor_extension(start, "JMP");
+                self.bump();
+                let Some(label) = self.name("a label") else { return };
+                self.semicolon("JMP");
+                StmtKind::Jump(label)
             }
             Kind::Ident | Kind::Keyword(_) | Kind::Address => match self.assignment_or_call() {
                 Some(kind) => kind,
@@ -105,12 +113,7 @@ impl Parser<'_> {
                 self.semicolon("RETURN");
                 StmtKind::Return
             }
-            Keyword::This | Keyword::Super => {
-                self.not_supported(start, keyword.text());
-                self.bump();
-                self.recover();
-                return None;
-            }
+            Keyword::This | Keyword::Super => return self.assignment_or_call(),
             _ => return None,
         })
     }
@@ -122,16 +125,9 @@ impl Parser<'_> {
                 self.bump();
                 let value = self.expression();
                 if self.kind() == Kind::Assign {
-                    let span = self.span();
-                    self.sink.report(
-                        Code::OutsideDialect,
-                        span,
-                        "several `:=` in one statement are an extension of the Codesys dialect",
-                    );
-                    self.recover();
-                } else {
-                    self.end_of_simple(&value, "the assignment");
+                    return Some(self.chain(target, value));
                 }
+                self.end_of_simple(&value, "the assignment");
                 Some(StmtKind::Assign { target, value })
             }
             Kind::Equal => {
@@ -144,10 +140,17 @@ impl Parser<'_> {
                 Some(StmtKind::Assign { target, value })
             }
             Kind::TryAssign => {
-                let span = self.bump().span;
-                self.not_supported(span, "the assignment attempt `?=`");
-                self.recover();
-                None
+                self.bump();
+                let value = self.expression();
+                self.end_of_simple(&value, "the assignment");
+                Some(StmtKind::Attempt { target, value })
+            }
+            Kind::Ident if self.peek(1) == Kind::Equal => self.worded_assignment(target),
+            Kind::Colon if matches!(target.kind, ExprKind::Name(_)) => {
+                let ExprKind::Name(name) = target.kind else { return None };
+                self.vendor_extension(name.span, "a label");
+                self.bump();
+                Some(StmtKind::Label(name))
             }
             _ if matches!(target.kind, ExprKind::Call(..)) => {
                 self.semicolon("the call");
@@ -163,6 +166,38 @@ impl Parser<'_> {
                 None
             }
         }
+    }
+
+    /// `a := b := c`, from the second `:=`.
+    fn chain(&mut self, first: Expr, second: Expr) -> StmtKind {
+        self.vendor_extension(self.span(), "several `:=` in one statement");
+        let (mut targets, mut value) = (vec![first], second);
+        while self.eat(Kind::Assign) {
+            let next = self.expression();
+            targets.push(std::mem::replace(&mut value, next));
+        }
+        self.end_of_simple(&value, "the assignment");
+        StmtKind::Chain { targets, value }
+    }
+
+    /// `r REF= x`, `x S= c`, `x R= c`
+    fn worded_assignment(&mut self, target: Expr) -> Option<StmtKind> {
+        let span = self.span().to(self.tokens[self.at + 1].span);
+        let word = self.token_text().to_ascii_uppercase();
+        if !matches!(word.as_str(), "REF" | "S" | "R") {
+            self.error_expected("`:=` or `(`");
+            self.recover();
+            return None;
+        }
+        self.vendor_extension(span, &format!("`{word}=`"));
+        self.bump();
+        self.bump();
+        let value = self.expression();
+        self.end_of_simple(&value, "the assignment");
+        Some(match word.as_str() {
+            "REF" => StmtKind::Bind { target, value },
+            word => StmtKind::Latch { target, set: word == "S", condition: value },
+        })
     }
 
     fn end_of_simple(&mut self, value: &Expr, after: &str) {
@@ -185,7 +220,8 @@ impl Parser<'_> {
                 .related(opened, format!("{opener} begins here"));
             return;
         }
-        if !self.eat(Kind::Semicolon) {
+        // The vendors' dialect does not ask for it.
+        if !self.eat(Kind::Semicolon) && self.dialect != Dialect::Codesys {
             let span = self.last_span();
             let message = format!("missing `;` after {}", keyword.text());
             let finding = self.sink.report(Code::MissingSemicolonAfterEnd, span, message);

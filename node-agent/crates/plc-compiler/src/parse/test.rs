@@ -82,7 +82,7 @@ impl Parser<'_> {
         self.bump();
         let name = self.name("the name of a function or function block")?;
         let Block { sections, body, .. } = self.block(Keyword::EndMock);
-        Some(Pou { kind, name, result: None, sections, body })
+        Some(Pou::plain(kind, name, sections, body))
     }
 
     /// `TEST 'title' … END_TEST`
@@ -109,7 +109,7 @@ impl Parser<'_> {
         self.loops = loops;
         self.end_of_test_block(Keyword::EndTest, opened);
         let title = name.text.clone();
-        let pou = Pou { kind: PouKind::Test, name, result: None, sections, body };
+        let pou = Pou::plain(PouKind::Test, name, sections, body);
         self.suite.tests.push(TestDecl { title, mocks, pou });
     }
 

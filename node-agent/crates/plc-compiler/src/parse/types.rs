@@ -1,9 +1,8 @@
 //! Types in declarations.
 
 use super::Parser;
-use crate::ast::{Expr, TypeRef, TypeRefKind, VarGroup};
+use crate::ast::{Expr, RefKind, TypeRef, TypeRefKind, VarGroup};
 use crate::lex::{Keyword, Kind};
-use crate::span::Span;
 
 impl Parser<'_> {
     pub(super) fn type_ref(&mut self) -> TypeRef {
@@ -19,9 +18,7 @@ impl Parser<'_> {
             Kind::Keyword(Keyword::Struct) => self.structure(),
             Kind::Keyword(Keyword::RefTo) => {
                 self.bump();
-                self.not_supported(start, "REF_TO");
-                self.type_ref();
-                TypeRefKind::Error
+                TypeRefKind::Reference { kind: RefKind::To, target: Box::new(self.type_ref()) }
             }
             Kind::LeftParen => TypeRefKind::Enum { base: None, values: self.enum_values() },
             _ if self.at_word("STRING") || self.at_word("WSTRING") => {
@@ -34,15 +31,17 @@ impl Parser<'_> {
                 };
                 TypeRefKind::String { wide, length }
             }
-            _ if self.at_word("POINTER") || self.at_word("REFERENCE") => {
-                let what = self.token_text().to_ascii_uppercase();
+            _ if (self.at_word("POINTER") || self.at_word("REFERENCE"))
+                && self.peek(1) == Kind::Keyword(Keyword::To) =>
+            {
+                let pointer = self.at_word("POINTER");
                 self.bump();
-                self.eat_keyword(Keyword::To);
-                self.not_supported(start, &format!("{what} TO"));
-                self.type_ref();
-                TypeRefKind::Error
+                self.expect_keyword(Keyword::To);
+                self.vendor_extension(start, if pointer { "POINTER TO" } else { "REFERENCE TO" });
+                let kind = if pointer { RefKind::Pointer } else { RefKind::Alias };
+                TypeRefKind::Reference { kind, target: Box::new(self.type_ref()) }
             }
-            _ => self.named_type(start),
+            _ => self.named_type(),
         }
     }
 
@@ -53,15 +52,8 @@ impl Parser<'_> {
         length
     }
 
-    fn named_type(&mut self, start: Span) -> TypeRefKind {
-        let Some(name) = self.name("a type") else { return TypeRefKind::Error };
-        if self.kind() == Kind::Dot {
-            while self.eat(Kind::Dot) {
-                self.name("a name");
-            }
-            self.not_supported(start.to(self.last_span()), "a type in a namespace");
-            return TypeRefKind::Error;
-        }
+    fn named_type(&mut self) -> TypeRefKind {
+        let Some(name) = self.dotted_name("a type") else { return TypeRefKind::Error };
         if self.kind() != Kind::LeftParen {
             return TypeRefKind::Named(name);
         }

@@ -90,7 +90,7 @@ impl<'a> Carrier<'a> {
                 }
                 return Ok(());
             }
-            (T::Reference { .. }, T::Reference { .. }) => {
+            (T::Reference { .. } | T::Interface { .. }, T::Reference { .. } | T::Interface { .. }) => {
                 return Err("a reference cannot be carried over".to_owned());
             }
             _ => return refuse(),
@@ -156,7 +156,8 @@ impl<'a> Carrier<'a> {
                 a == b && old == new
             }
             // Offsets move with the layout, so a reference is never simply copied.
-            (T::Reference { .. }, _) | (_, T::Reference { .. }) => false,
+            (T::Reference { .. } | T::Interface { .. }, _)
+            | (_, T::Reference { .. } | T::Interface { .. }) => false,
             (a, b) => a == b,
         }
     }

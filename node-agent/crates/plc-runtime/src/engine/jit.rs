@@ -7,6 +7,7 @@
 #![allow(unsafe_code, reason = "machine code is called through a pointer")]
 
 mod context;
+mod dispatch;
 mod link;
 mod math;
 mod memory;
@@ -67,7 +68,7 @@ impl Jit {
     /// Compiles everything.
     pub(super) fn new(program: &Program, budgeted: bool) -> Result<Self, Refusal> {
         let isa = machine()?;
-        let plan = Plan::new(&program.module, isa.default_call_conv(), budgeted);
+        let plan = Plan::new(program, isa.default_call_conv(), budgeted);
         let bodies = link::compile(&plan, &*isa)?;
         let stack = link::stack_bytes(&plan, &bodies);
         if stack > STACK_BYTES_MAX {

@@ -80,7 +80,7 @@ const BOTH: [EngineKind; 2] = [EngineKind::Jit, EngineKind::Interpreter];
 fn machine(functions: Vec<Function>, kind: EngineKind) -> Machine {
     let sites = (1..=9).map(|line| Site { file: "t.st".into(), line, column: 1 }).collect();
     let program = Program {
-        module: Module { functions, sites },
+        module: Module { functions, sites, dispatch: Vec::new() },
         layout: Layout { bytes: 128, ..Layout::default() },
         initial: vec![0; 128],
         tasks: vec![Task {

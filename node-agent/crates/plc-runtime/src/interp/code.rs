@@ -426,6 +426,9 @@ pub(crate) enum Op {
     Call {
         call: u32,
     },
+    CallVirtual {
+        call: u32,
+    },
     Helper {
         call: u32,
     },
@@ -442,6 +445,16 @@ pub(crate) enum Op {
     },
     CheckNull {
         src: Slot,
+    },
+    CheckIn {
+        src: Slot,
+        low: Slot,
+        high: Slot,
+    },
+    CheckPointer {
+        frames: bool,
+        src: Slot,
+        bytes: u32,
     },
     LoadRef {
         dst: Slot,
@@ -468,6 +481,8 @@ pub(crate) struct Call {
     pub(crate) dst: Option<Slot>,
     /// Arguments.
     pub(crate) args: Box<[Slot]>,
+    /// Row of the dispatch table and slot of the class, for [`Op::CallVirtual`].
+    pub(crate) dispatch: Option<(u32, Slot)>,
     /// Routine, for [`Op::Helper`].
     pub(crate) helper: Option<Routine>,
 }
@@ -527,6 +542,14 @@ pub(crate) struct Code {
     pub(crate) traps: Vec<Trap>,
     /// Operands of selections.
     pub(crate) pairs: Vec<(Slot, Slot)>,
+    /// Functions by slot and class.
+    pub(crate) dispatch: Vec<Vec<Option<u32>>>,
+}
+
+impl Code {
+    pub(crate) fn method(&self, slot: u32, class: u32) -> Option<u32> {
+        *self.dispatch.get(slot as usize)?.get(class as usize)?
+    }
 }
 
 #[cfg(test)]

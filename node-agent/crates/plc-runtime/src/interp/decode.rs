@@ -12,7 +12,8 @@ use operand::{end_operands, operands};
 
 /// Decodes a verified module.
 pub(crate) fn decode(module: &Module) -> Code {
-    let mut code = Code::default();
+    let methods = |row: &Vec<Option<ir::FuncId>>| row.iter().map(|func| func.map(|func| func.0)).collect();
+    let mut code = Code { dispatch: module.dispatch.iter().map(methods).collect(), ..Code::default() };
     for function in &module.functions {
         let entry = code.ops.len() as u32;
         let slots = Decoder::new(&mut code, function).run();
@@ -170,6 +171,20 @@ impl<'a> Decoder<'a> {
                 let call = self.call(func.0, args, inst.result, None);
                 Op::Call { call }
             }
+            I::CallVirtual { slot, class, this, args } => {
+                let class = self.slots.take(*class);
+                let args: Vec<Value> = std::iter::once(*this).chain(args.iter().copied()).collect();
+                let call = self.call(0, &args, inst.result, None);
+                self.code.calls[call as usize].dispatch = Some((*slot, class));
+                Op::CallVirtual { call }
+            }
+            I::CheckIndexIn { index, low, high } => {
+                let (src, low) = (self.slots.take(*index), self.slots.take(*low));
+                Op::CheckIn { src, low, high: self.slots.take(*high) }
+            }
+            I::CheckPointer { ptr, bytes, frames } => {
+                Op::CheckPointer { frames: *frames, src: self.slots.take(*ptr), bytes: *bytes }
+            }
             I::Helper { helper, args } => {
                 let routine = Routine::new(*helper, args, inst.result, &self.function.value_types);
                 let call = self.call(0, args, inst.result, Some(routine));
@@ -302,6 +317,9 @@ impl<'a> Decoder<'a> {
             | I::Copy { .. }
             | I::Zero { .. }
             | I::Call { .. }
+            | I::CallVirtual { .. }
+            | I::CheckIndexIn { .. }
+            | I::CheckPointer { .. }
             | I::Helper { .. }
             | I::CheckIndex { .. }
             | I::CheckRange { .. }
@@ -369,7 +387,7 @@ impl<'a> Decoder<'a> {
     fn call(&mut self, func: u32, args: &[Value], result: Option<Value>, helper: Option<Routine>) -> u32 {
         let args = args.iter().map(|&v| self.slots.take(v)).collect();
         let dst = result.map(|v| self.slots.define(v));
-        self.code.calls.push(Call { func, dst, args, helper });
+        self.code.calls.push(Call { func, dst, args, helper, dispatch: None });
         self.code.calls.len() as u32 - 1
     }
 }

@@ -3,8 +3,8 @@
 use super::code::{Code, Op};
 use lineshaft_plc_compiler::MAX_CALL_DEPTH;
 
-/// Slots for a module that recurses, which none of the compiler's does, beside those of its largest function:
-/// enough for a fault to be found at run time.
+/// Slots for a module that recurses through dispatch, beside those of its largest function: what does not fit is
+/// a fault at run time.
 const SLOTS_OF_RECURSION: usize = 64 * 1024;
 
 /// Slots of the functions that run at one time, at most.
@@ -40,9 +40,14 @@ fn below(code: &Code, func: usize, known: &mut [Known], depth: usize) -> Option<
     let end = code.functions.get(func + 1).map_or(code.ops.len(), |next| next.entry as usize);
     let mut deepest = 0;
     for op in &code.ops[function.entry as usize..end] {
-        if let Op::Call { call } = op {
-            let callee = code.calls[*call as usize].func as usize;
-            deepest = deepest.max(below(code, callee, known, depth + 1)?);
+        let (Op::Call { call } | Op::CallVirtual { call }) = op else { continue };
+        let call = &code.calls[*call as usize];
+        let callees = match call.dispatch {
+            None => vec![call.func],
+            Some((slot, _)) => code.dispatch[slot as usize].iter().flatten().copied().collect(),
+        };
+        for callee in callees {
+            deepest = deepest.max(below(code, callee as usize, known, depth + 1)?);
         }
     }
     let slots = function.slots as usize + deepest;

@@ -51,7 +51,7 @@ fn program(tasks: &[(&str, Trigger, u32)]) -> Arc<Program> {
         outputs: vec![(0, 8)],
     };
     Arc::new(Program {
-        module: Module { functions: vec![function], sites: vec![site] },
+        module: Module { functions: vec![function], sites: vec![site], dispatch: Vec::new() },
         layout: Layout { bytes: 128, sections, ..Layout::default() },
         initial: vec![0; 128],
         instances: (0..tasks.len()).map(instance).collect(),

@@ -33,7 +33,10 @@ pub fn literal_at(layout: &Layout, state: &[u8], offset: u32, ty: TypeId) -> Opt
                 bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
             Some(quoted(&String::from_utf16_lossy(&units), '"'))
         }
-        TypeDesc::Array { .. } | TypeDesc::Struct { .. } | TypeDesc::Reference { .. } => None,
+        TypeDesc::Array { .. }
+        | TypeDesc::Struct { .. }
+        | TypeDesc::Reference { .. }
+        | TypeDesc::Interface { .. } => None,
     }
 }
 

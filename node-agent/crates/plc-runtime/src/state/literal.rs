@@ -57,7 +57,10 @@ pub fn write_literal(layout: &Layout, state: &mut [u8], path: &str, literal: &st
             let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
             return put(state, at, &units, 2, *capacity).ok_or_else(|| bad(": it is too long"));
         }
-        TypeDesc::Array { .. } | TypeDesc::Struct { .. } | TypeDesc::Reference { .. } => {
+        TypeDesc::Array { .. }
+        | TypeDesc::Struct { .. }
+        | TypeDesc::Reference { .. }
+        | TypeDesc::Interface { .. } => {
             return Err(bad(": only single values can be written"));
         }
     };

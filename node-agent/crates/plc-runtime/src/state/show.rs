@@ -124,11 +124,12 @@ fn value(layout: &Layout, state: &[u8], offset: u32, ty: TypeId, left: &mut usiz
             });
             return shown.collect::<Option<_>>().map(|list| Shown::Members(Members(list)));
         }
-        TypeDesc::Reference { .. } => {
+        desc @ (TypeDesc::Reference { .. } | TypeDesc::Interface { .. }) => {
             // Where a reference points is an offset that means nothing outside: its target's path does.
             let target = raw(state, offset, Elementary::Udint)? as u32;
-            let leaf = layout.leaves.iter().find(|leaf| leaf.offset == target && target != 0);
-            leaf.map_or(Value::Null, |leaf| Value::String(leaf.path.clone()))
+            let want = if let TypeDesc::Reference { target } = desc { Some(*target) } else { None };
+            let path = if target == 0 { None } else { layout.path_to(target, want) };
+            path.map_or(Value::Null, Value::String)
         }
     };
     Some(Shown::Scalar(scalar))

@@ -30,6 +30,8 @@ pub(super) struct Context {
     pub(super) result: u64,
     /// Calls that are open; only code that may recurse counts.
     pub(super) depth: u64,
+    /// Calls by dispatch that are open.
+    pub(super) dispatches: u64,
     /// End of the frame arena; only code that may recurse looks.
     pub(super) arena_end: *mut u8,
     /// State block and frame arena.
@@ -52,6 +54,7 @@ impl Context {
             budget: 0,
             result: 0,
             depth: 0,
+            dispatches: 0,
             arena_end: null(),
             memory: null(),
             memory_bytes: 0,
@@ -71,6 +74,7 @@ impl Context {
         (self.routines, self.routine_count) = (routines.as_ptr(), routines.len());
         self.arena_end = range.end;
         self.depth = 0;
+        self.dispatches = 0;
         self.raised.levels.clear();
         range.start
     }
@@ -122,7 +126,7 @@ impl Entry {
 }
 
 /// Fault codes by number.
-pub(super) const CODES: [FaultCode; 11] = [
+pub(super) const CODES: [FaultCode; 12] = [
     FaultCode::DivideByZero,
     FaultCode::IndexOutOfBounds,
     FaultCode::NullReference,
@@ -134,6 +138,7 @@ pub(super) const CODES: [FaultCode; 11] = [
     FaultCode::IntegerOverflow,
     FaultCode::RealDivideByZero,
     FaultCode::ConversionRange,
+    FaultCode::PointerRange,
 ];
 
 /// `code` (an index into [`CODES`]) with the number of its operands above bit 8.

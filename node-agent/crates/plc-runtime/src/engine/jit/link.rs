@@ -1,7 +1,7 @@
 //! Compiles the functions of a module and puts them beside each other.
 
 use super::Refusal;
-use super::plan::Plan;
+use super::plan::{Plan, callees};
 use super::translate::translate;
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
@@ -9,7 +9,7 @@ use cranelift_codegen::ir::ExternalName;
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::{Context, FinalizedRelocTarget};
 use cranelift_frontend::FunctionBuilderContext;
-use lineshaft_plc_compiler::ir::{FuncId, Op};
+use lineshaft_plc_compiler::ir::FuncId;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Instructions of IR from which on a second thread pays for itself.
@@ -119,10 +119,8 @@ fn path(plan: &Plan<'_>, bodies: &[Body], func: usize, known: &mut [Option<usize
         return known;
     }
     let mut below = 0;
-    for inst in plan.module.functions[func].blocks.iter().flat_map(|block| &block.insts) {
-        if let Op::Call { func, .. } = inst.op {
-            below = below.max(path(plan, bodies, func.index(), known));
-        }
+    for callee in callees(plan.module, &plan.module.functions[func]) {
+        below = below.max(path(plan, bodies, callee.index(), known));
     }
     let bytes = bodies[func].stack.saturating_add(below);
     known[func] = Some(bytes);

@@ -120,7 +120,14 @@ impl Translation<'_, '_> {
                 self.write(op);
                 return None;
             }
-            Op::Call { .. } | Op::CheckIndex { .. } | Op::CheckRange { .. } | Op::CheckNull(_) | Op::Poll => {
+            Op::Call { .. }
+            | Op::CallVirtual { .. }
+            | Op::CheckIndex { .. }
+            | Op::CheckIndexIn { .. }
+            | Op::CheckPointer { .. }
+            | Op::CheckRange { .. }
+            | Op::CheckNull(_)
+            | Op::Poll => {
                 return self.effect(op);
             }
         };

@@ -3,6 +3,7 @@
 use crate::interp::Routine;
 use cranelift_codegen::ir::{AbiParam, Signature, Type, types};
 use cranelift_codegen::isa::CallConv;
+use lineshaft_plc_compiler::Program;
 use lineshaft_plc_compiler::ir::{FuncId, Function, Module, Op, Ty};
 use std::collections::HashMap;
 
@@ -10,6 +11,7 @@ use std::collections::HashMap;
 pub(super) struct Plan<'m> {
     pub(super) module: &'m Module,
     pub(super) call_conv: CallConv,
+    pub(super) state_bytes: u32,
     /// Back edges are counted.
     pub(super) budgeted: bool,
     /// Some path of calls may come back to where it began: depth and frames are checked at each call.
@@ -19,7 +21,8 @@ pub(super) struct Plan<'m> {
 }
 
 impl<'m> Plan<'m> {
-    pub(super) fn new(module: &'m Module, call_conv: CallConv, budgeted: bool) -> Self {
+    pub(super) fn new(program: &'m Program, call_conv: CallConv, budgeted: bool) -> Self {
+        let module = &program.module;
         let mut routines = HashMap::new();
         for function in &module.functions {
             for inst in function.blocks.iter().flat_map(|block| &block.insts) {
@@ -30,7 +33,8 @@ impl<'m> Plan<'m> {
                 }
             }
         }
-        Self { module, call_conv, budgeted, recursive: recursive(module), routines }
+        let state_bytes = program.layout.bytes;
+        Self { module, call_conv, state_bytes, budgeted, recursive: recursive(module), routines }
     }
 
     /// Routines in the order of their numbers.
@@ -71,18 +75,23 @@ pub(super) fn machine(ty: Ty) -> Type {
 }
 
 /// Functions that a function calls.
-fn callees(function: &Function) -> impl Iterator<Item = FuncId> {
-    function.blocks.iter().flat_map(|block| &block.insts).filter_map(|inst| match inst.op {
-        Op::Call { func, .. } => Some(func),
-        _ => None,
-    })
+pub(super) fn callees(module: &Module, function: &Function) -> Vec<FuncId> {
+    let mut callees = Vec::new();
+    for inst in function.blocks.iter().flat_map(|block| &block.insts) {
+        match &inst.op {
+            Op::Call { func, .. } => callees.push(*func),
+            Op::CallVirtual { slot, .. } => callees.extend(module.dispatch[*slot as usize].iter().flatten()),
+            _ => {}
+        }
+    }
+    callees
 }
 
 /// Whether calls can come back to a function that has not returned.
 fn recursive(module: &Module) -> bool {
     let mut open = vec![0; module.functions.len()];
     for function in &module.functions {
-        for callee in callees(function) {
+        for callee in callees(module, function) {
             open[callee.index()] += 1;
         }
     }
@@ -91,7 +100,7 @@ fn recursive(module: &Module) -> bool {
     let mut left = open.len();
     while let Some(function) = free.pop() {
         left -= 1;
-        for callee in callees(&module.functions[function]) {
+        for callee in callees(module, &module.functions[function]) {
             open[callee.index()] -= 1;
             if open[callee.index()] == 0 {
                 free.push(callee.index());

@@ -364,7 +364,7 @@ impl<'t, 'm> Translation<'t, 'm> {
     }
 
     /// Calls a function of the module.
-    pub(super) fn call(&mut self, func: FuncId, args: &[Value]) -> Option<Machine> {
+    pub(super) fn call(&mut self, func: FuncId, args: &[Machine]) -> Option<Machine> {
         let callee = match self.callees.get(&func) {
             Some(callee) => *callee,
             None => {
@@ -382,7 +382,7 @@ impl<'t, 'm> Translation<'t, 'm> {
             self.check_depth(frame, self.plan.function(func).frame_bytes);
         }
         let mut all = vec![self.base, self.context, frame];
-        all.extend(args.iter().map(|arg| self.value(*arg)));
+        all.extend(args);
         let call = self.build.ins().call(callee, &all);
         let results = self.build.inst_results(call).to_vec();
         self.guard_call(results[0]);
@@ -490,7 +490,19 @@ impl Translation<'_, '_> {
     /// Calls and what has no result; everything else is in `ops`.
     pub(super) fn effect(&mut self, op: &Op) -> Option<Machine> {
         match op {
-            Op::Call { func, args } => self.call(*func, args),
+            Op::Call { func, args } => {
+                let args: Vec<Machine> = args.iter().map(|arg| self.value(*arg)).collect();
+                self.call(*func, &args)
+            }
+            Op::CallVirtual { slot, class, this, args } => self.call_virtual(*slot, *class, *this, args),
+            Op::CheckIndexIn { index, low, high } => {
+                self.check_in(*index, *low, *high);
+                None
+            }
+            Op::CheckPointer { ptr, bytes, frames } => {
+                self.check_pointer(*ptr, *bytes, *frames);
+                None
+            }
             Op::CheckIndex { index, low, high } => {
                 self.check(*index, *low, *high, FaultCode::IndexOutOfBounds);
                 None

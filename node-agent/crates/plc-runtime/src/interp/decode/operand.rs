@@ -140,6 +140,7 @@ pub(super) fn operands(op: &ir::Op, visit: &mut impl FnMut(Value)) {
         | I::CheckIndex { index: a, .. }
         | I::CheckRange { value: a, .. }
         | I::CheckNull(a)
+        | I::CheckPointer { ptr: a, .. }
         | I::RefToPtr(a)
         | I::PtrToRef { ptr: a, .. } => visit(*a),
         I::Index { ptr: a, index: b, .. }
@@ -154,6 +155,18 @@ pub(super) fn operands(op: &ir::Op, visit: &mut impl FnMut(Value)) {
         | I::FloatCmp { a, b, .. } => {
             visit(*a);
             visit(*b);
+        }
+        I::CheckIndexIn { index, low, high } => {
+            visit(*index);
+            visit(*low);
+            visit(*high);
+        }
+        I::CallVirtual { class, this, args, .. } => {
+            visit(*class);
+            visit(*this);
+            for &arg in args {
+                visit(arg);
+            }
         }
         I::Select { cond, a, b } => {
             visit(*cond);
