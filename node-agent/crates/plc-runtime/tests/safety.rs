@@ -138,6 +138,20 @@ fn a_lost_driver_that_asks_for_a_fault_takes_the_outputs_of_all_to_safe() {
     drop(sensor);
 }
 
+#[test]
+fn a_frozen_keeper_is_killed_by_who_wants_to_adopt_it() {
+    let mut plant = Plant::running();
+    let pids = plant.pids();
+    signal(pids[0], Signal::STOP);
+    let error = launch::adopt(plant.dir.path()).unwrap_err();
+    assert_eq!(error.to_string(), "no answer within 5000 ms");
+    wait_gone(&pids);
+    assert!(matches!(launch::adopt(plant.dir.path()).unwrap(), launch::Adopted::Absent));
+    plant.device.set(Table::Coils, 0, &[1, 1]);
+    start_again(&mut plant);
+    plant.wait_live();
+}
+
 /// Another keeper in the same directory, with the bundle applied.
 fn start_again(plant: &mut Plant) {
     let exe = std::path::Path::new(env!("CARGO_BIN_EXE_lineshaft-plc"));
