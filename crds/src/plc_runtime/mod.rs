@@ -45,6 +45,9 @@ pub use tasks::{ProgramInstance, Task, TaskScheduling, Trigger};
 /// Finalizer that the agent sets before it starts a program, and removes once every output has its safe value.
 pub const FINALIZER: &str = "lineshaft.dev/outputs-safe";
 
+/// Annotation whose new values, each once, end a halt: a person has seen it and removed its cause.
+pub const ACKNOWLEDGE: &str = "lineshaft.dev/acknowledge";
+
 /// Desired state of one PLC program on one node.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(

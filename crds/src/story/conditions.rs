@@ -132,12 +132,12 @@ pub const CONDITIONS: &[ConditionType] = &[
             (
                 "False",
                 "Faulted",
-                "The program stopped with a fault and outputs are safe: see `status.lastFault`, correct the program and apply it.",
+                "The program stopped with a fault and outputs are safe: see `status.lastFault`, then correct the program and apply it, or remove the cause and acknowledge it as the message says.",
             ),
             (
                 "False",
                 "SafeHalted",
-                "The program stands until a person acknowledges it: see `status.lastFault`.",
+                "The program stands, also after a restart, until a person acknowledges it: see `status.lastFault`, remove the cause, then annotate the object as the message says.",
             ),
             ("False", "Restarting", "The program failed and will start again by itself."),
             (

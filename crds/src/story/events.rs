@@ -57,6 +57,12 @@ pub const EVENTS: &[EventReason] = &[
     warning(Agent, "Faulted", "The program stopped with a fault; the message has its place."),
     warning(Agent, "Halted", "The program stands still after a fault."),
     warning(Agent, "SafeHalted", "The program stands still until it is acknowledged."),
+    normal(Agent, "Acknowledged", "A person ended a halt, by annotation."),
+    warning(
+        Agent,
+        "NotAcknowledged",
+        "A halt did not end although a person acknowledged it: the message says why.",
+    ),
     warning(Agent, "Restarting", "The program will start again by itself."),
     normal(Agent, "Recovered", "The program scans again after a fault."),
     normal(Agent, "Stopped", "The program stands still as asked."),

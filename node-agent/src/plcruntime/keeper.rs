@@ -112,6 +112,11 @@ impl Keeper {
         self.ask(KeeperClient::status).await
     }
 
+    /// Ends a halt.
+    pub(crate) async fn acknowledge(&self) -> Result<(), Error> {
+        self.ask(KeeperClient::acknowledge).await
+    }
+
     /// Ordered end of program and keeper, outputs safe.
     pub(crate) async fn shutdown(&self, deadline: Duration) -> Result<Stopped, Error> {
         self.ask(move |client| client.shutdown(deadline)).await

@@ -2,8 +2,9 @@
 //!
 //! [`fleet`] follows the one watch and keeps a [`worker`] for each object. A worker decides, step by step, from what
 //! is wanted and what is there; it translates ([`translate`]), keeps the last good version on disk ([`record`]),
-//! looks after the [`keeper`], and says how it goes ([`observe`], [`story`], [`report`]).
+//! looks after the [`keeper`], passes on what people [`acknowledge`], and says how it goes ([`observe`], [`story`], [`report`]).
 
+mod acknowledge;
 mod finalizer;
 pub(crate) mod fleet;
 mod keeper;

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use lineshaft_api_client::bounded;
 use lineshaft_crds::edge_node::RealtimeGrade;
 use lineshaft_crds::plc_runtime::{
-    Change, ChangeState, Diagnostic, DriverState, DriverStatus, Engine, EngineKind, LastFault,
+    ACKNOWLEDGE, Change, ChangeState, Diagnostic, DriverState, DriverStatus, Engine, EngineKind, LastFault,
     PlcRuntimeStatus, ProgramStatus, SchedulingPolicy, Severity, TaskStatus, conditions,
 };
 use lineshaft_crds::{Condition, ConditionStatus, story};
@@ -28,6 +28,8 @@ const VARIABLE_BYTES_MAX: usize = 640;
 /// All that a report is made from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'a> {
+    /// Namespace and name.
+    pub(crate) object: Option<(&'a str, &'a str)>,
     /// This node, if it drives the outputs or may.
     pub(crate) holder: Option<&'a str>,
     /// Generation that this node acts upon.
@@ -140,7 +142,18 @@ fn running(view: &View<'_>) -> Finding {
     } else {
         &status.reason
     };
-    (holds, reason, message.to_owned())
+    (holds, reason, format!("{message}{}", way_out(view, status.state)))
+}
+
+/// What a person does about a halt, ready to be pasted.
+fn way_out(view: &View<'_>, state: State) -> String {
+    let (State::Halted | State::SafeHalted, Some((namespace, name))) = (state, view.object) else {
+        return String::new();
+    };
+    format!(
+        "; when its cause is removed: kubectl annotate -n {namespace} plc {name} \
+         {ACKNOWLEDGE}=\"$(date -Is)\" --overwrite"
+    )
 }
 
 fn io_healthy(view: &View<'_>) -> Finding {
@@ -316,6 +329,7 @@ mod tests {
 
     fn view<'a>(keeper: Result<&'a Status, &'a str>) -> View<'a> {
         View {
+            object: Some(("plant", "filler")),
             holder: Some("edge-1"),
             generation: Some(2),
             run: RunMode::Running,

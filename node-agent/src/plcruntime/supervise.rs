@@ -139,7 +139,9 @@ impl Worker {
         self.restarts.died(Instant::now());
         self.seen = None;
         self.keeper_missing = format!("the keeper ended: {why}");
-        let note = format!("it ended by itself ({why}); the next one first makes the outputs safe");
+        let note = format!(
+            "it ended by itself, or hangs and is killed ({why}); the next one first makes the outputs safe"
+        );
         self.tell(Happening::warning("KeeperLost", "Supervising", note));
     }
 

@@ -99,6 +99,8 @@ pub(super) struct Worker {
     pub(super) applied: bool,
     /// Whether the keeper has been asked to stand still for good.
     pub(super) stopped: bool,
+    /// The value of the annotation that was dealt with last, if it is known.
+    pub(super) acknowledged: Option<String>,
     /// Why outputs are being made safe for good, for the status.
     pub(super) releasing: Option<String>,
     /// Whether this node drives the outputs or may.
@@ -143,6 +145,7 @@ pub(crate) async fn run(
         seen: None,
         applied: false,
         stopped: false,
+        acknowledged: None,
         releasing: None,
         object,
         wanted,
@@ -263,6 +266,7 @@ impl Worker {
         if let Next::At(time) = self.run_stored().await? {
             return Ok(Next::At(time));
         }
+        self.acknowledge(object).await?;
         let candidate = self.candidate(object).await?;
         if self.record.is_none() && candidate.is_none() {
             return Ok(Next::Wait);
@@ -282,6 +286,8 @@ impl Worker {
                 return Ok(Next::At(time));
             }
             self.load(candidate).await?;
+            // An old annotation is used up before this program can halt.
+            self.acknowledge(object).await?;
         }
         Ok(Next::Wait)
     }
@@ -349,6 +355,7 @@ impl Worker {
     fn status(&self, object: &PlcRuntime) -> PlcRuntimeStatus {
         let bundle = self.record.as_ref().map(|record| &record.bundle);
         observe::status(&View {
+            object: object.metadata.namespace.as_deref().zip(object.metadata.name.as_deref()),
             holder: self.holding.then_some(self.shared.options.node_name.as_str()),
             generation: bundle.map(|bundle| bundle.generation).or(object.metadata.generation),
             run: bundle.map_or(RunMode::Running, |bundle| bundle.run),
@@ -383,10 +390,10 @@ impl Worker {
     }
 
     /// Work on the disk, beside the async tasks.
-    pub(super) async fn on_disk(
+    pub(super) async fn on_disk<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Store<Record>, &str) -> Result<(), crate::store::StoreError> + Send + 'static,
-    ) -> Result<(), Trouble> {
+        work: impl FnOnce(&Store<Record>, &str) -> Result<T, crate::store::StoreError> + Send + 'static,
+    ) -> Result<T, Trouble> {
         let store = Arc::clone(&self.shared.store);
         let uid = self.uid.clone();
         match tokio::task::spawn_blocking(move || work(&store, &uid)).await {

@@ -24,6 +24,11 @@ const TEMPORARY: &str = "bundle.cbor.new";
 /// Where a damaged record is kept for whoever wants to know what happened.
 const ASIDE: &str = "bundle.cbor.damaged";
 
+/// The last annotation that acknowledged a halt, as text.
+const ACKNOWLEDGED: &str = "acknowledged";
+/// Where it is written before it takes that name.
+const ACKNOWLEDGED_TEMPORARY: &str = "acknowledged.new";
+
 /// Why the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -144,24 +149,24 @@ impl<T: Serialize + DeserializeOwned> Store<T> {
         make_directory(&directory)?;
         let bytes =
             format::encode(record).map_err(|reason| StoreError::Encode { uid: uid.to_owned(), reason })?;
-        let temporary = directory.join(TEMPORARY);
-        let path = directory.join(RECORD);
-        // What a crash left behind may have other permissions; a fresh file has ours.
-        match fs::remove_file(&temporary) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(failed("remove", &temporary)(error));
-            }
-            _ => {}
+        replace(&directory, TEMPORARY, RECORD, &bytes)
+    }
+
+    /// The word that was acted upon last.
+    pub(crate) fn acknowledged(&self, uid: &str) -> Result<Option<String>, StoreError> {
+        let path = self.directory(uid)?.join(ACKNOWLEDGED);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("read", &path)(error)),
         }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&temporary)
-            .map_err(failed("create", &temporary))?;
-        file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(failed("write", &temporary))?;
-        fs::rename(&temporary, &path).map_err(failed("rename", &temporary))?;
-        sync_directory(&directory)
+    }
+
+    /// Replaces that word; when this returns it survives a power cut.
+    pub(crate) fn save_acknowledged(&self, uid: &str, word: &str) -> Result<(), StoreError> {
+        let directory = self.directory(uid)?;
+        make_directory(&directory)?;
+        replace(&directory, ACKNOWLEDGED_TEMPORARY, ACKNOWLEDGED, word.as_bytes())
     }
 
     /// Forgets the record; what is beside it stays.
@@ -191,6 +196,27 @@ impl<T: Serialize + DeserializeOwned> Store<T> {
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     let path = path.to_owned();
     move |source| StoreError::Io { action, path, source }
+}
+
+/// Puts the bytes in place of a file, all or nothing.
+fn replace(directory: &Path, temporary: &str, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    let temporary = directory.join(temporary);
+    // What a crash left behind may have other permissions; a fresh file has ours.
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(failed("remove", &temporary)(error));
+        }
+        _ => {}
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temporary)
+        .map_err(failed("create", &temporary))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed("write", &temporary))?;
+    fs::rename(&temporary, directory.join(name)).map_err(failed("rename", &temporary))?;
+    sync_directory(directory)
 }
 
 /// With its parents, readable by the agent's user only, and on the disk.
@@ -274,6 +300,18 @@ mod tests {
         assert_eq!(store.load().unwrap().records, [("a".to_owned(), "good".to_owned())]);
         store.save("a", &"newer".to_owned()).unwrap();
         assert_eq!(store.load().unwrap().records, [("a".to_owned(), "newer".to_owned())]);
+    }
+
+    #[test]
+    fn keeps_the_last_word_of_each_object() {
+        let (_directory, store) = store();
+        assert_eq!(store.acknowledged("a").unwrap(), None);
+        store.save_acknowledged("a", "first").unwrap();
+        store.save_acknowledged("a", "second").unwrap();
+        assert_eq!(store.acknowledged("a").unwrap().as_deref(), Some("second"));
+        assert_eq!(store.load().unwrap().others, ["a"], "it is no record");
+        store.remove("a").unwrap();
+        assert_eq!(store.acknowledged("a").unwrap(), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 )]
 
 mod deletion;
+mod halts;
 mod node;
 mod plant;
 mod programs;

@@ -49,6 +49,24 @@ async fn a_killed_keeper_is_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_keeper_is_killed_and_replaced() {
+    let mut plant = Plant::new().await;
+    let object = plant.running(Lifeline::Independent).await;
+    let frozen = plant.keeper_status(&object).unwrap().pid;
+    kill_process(Pid::from_raw(frozen as i32).unwrap(), Signal::STOP).unwrap();
+    // Nobody asks the frozen one here: what ends it is the agent.
+    plant.event("KeeperLost").await;
+    eventually(SOON, "another keeper", async || {
+        plant.metrics().contains("lineshaft_agent_keepers 1").then_some(())
+    })
+    .await;
+    assert_ne!(plant.keeper_status(&object).unwrap().pid, frozen);
+    plant.condition("Running", "True", "Scanning").await;
+    plant.delete().await;
+    wait_gone(&plant.runtimes(), &object, SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_an_api_server_the_last_good_program_runs_from_disk() {
     let mut plant = Plant::new().await;
     let object = plant.running(Lifeline::WithParent).await;

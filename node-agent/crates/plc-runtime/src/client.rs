@@ -3,7 +3,9 @@
 use crate::Error;
 use crate::protocol::{Applied, Bundle, Refusal, Request, Response, SOCKET_NAME, Status, Stopped, Values};
 use crate::wire;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
+use rustix::process::{PidfdFlags, Signal};
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
@@ -12,6 +14,9 @@ use std::time::Duration;
 
 /// How long a keeper may take for anything that needs no compiler and no device.
 const ANSWER_MS: u64 = 10_000;
+/// How long it may take to greet, or to say how it goes: it does both whatever else it is doing. One that does not
+/// is frozen.
+const SIGN_OF_LIFE_MS: u64 = 5_000;
 /// How long an apply may take: the keeper's bound for the compiler is below this.
 const APPLY_MS: u64 = 60_000;
 
@@ -47,16 +52,35 @@ impl Cancel {
 impl KeeperClient {
     /// Connects to the keeper of a state directory.
     pub fn connect(state_dir: &Path) -> Result<Self, Error> {
+        let mut stream = Self::reach(state_dir)?;
+        limit(&stream, Some(SIGN_OF_LIFE_MS))?;
+        wire::greet(&mut stream).map_err(|e| timed_out(e, SIGN_OF_LIFE_MS))?;
+        Ok(Self { stream })
+    }
+
+    /// Kills the keeper of a state directory. The kernel takes its runner along.
+    pub(crate) fn kill(state_dir: &Path) -> Result<(), Error> {
+        let what = || format!("kill the frozen keeper of {}", state_dir.display());
+        let stream = Self::reach(state_dir)?;
+        let keeper = rustix::net::sockopt::socket_peercred(&stream).map_err(Error::io(what()))?.pid;
+        let process = rustix::process::pidfd_open(keeper, PidfdFlags::empty()).map_err(Error::io(what()))?;
+        // While the connection stands its keeper lives, so the descriptor is that of no later process.
+        let mut fds = [PollFd::new(&stream, PollFlags::RDHUP)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        if rustix::event::poll(&mut fds, Some(&now)).map_err(Error::io(what()))? > 0 {
+            return Err(Error::Closed);
+        }
+        rustix::process::pidfd_send_signal(&process, Signal::KILL).map_err(Error::io(what()))
+    }
+
+    fn reach(state_dir: &Path) -> Result<UnixStream, Error> {
         let what = || format!("connect to the keeper of {}", state_dir.display());
         // A socket address holds 108 bytes; the directory's descriptor makes any depth reachable.
         let dir =
             rustix::fs::open(state_dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
                 .map_err(Error::io(what()))?;
         let address = format!("/proc/self/fd/{}/{SOCKET_NAME}", dir.as_raw_fd());
-        let mut stream = UnixStream::connect(address).map_err(Error::io(what()))?;
-        limit(&stream, Some(ANSWER_MS))?;
-        wire::greet(&mut stream).map_err(|e| timed_out(e, ANSWER_MS))?;
-        Ok(Self { stream })
+        UnixStream::connect(address).map_err(Error::io(what()))
     }
 
     /// A handle that ends a pending request.
@@ -75,7 +99,7 @@ impl KeeperClient {
 
     /// How it goes now.
     pub fn status(&mut self) -> Result<Status, Error> {
-        self.status_of(&Request::Status, Some(ANSWER_MS))
+        self.status_of(&Request::Status, Some(SIGN_OF_LIFE_MS))
     }
 
     /// Waits until the status' revision is above `since_revision`. Without limit: a keeper that dies ends it,

@@ -6,6 +6,7 @@
 mod apply;
 mod events;
 mod io;
+mod latch;
 mod report;
 mod restarts;
 mod runner;
@@ -22,6 +23,7 @@ use crate::runner::control::{Order, Report};
 use crate::{Error, wire};
 use events::{Event, Reply};
 use io::Io;
+use latch::Latch;
 use restarts::Restarts;
 use runner::{Loaded, RunnerLink};
 use std::collections::VecDeque;
@@ -74,7 +76,7 @@ fn start(state_dir: &Path, bootstrap: Bootstrap) -> Result<(Keeper, OwnedFd), Er
         events::watch_lifeline(events.clone())?;
     }
     serve::listen(state_dir, events.clone())?;
-    Ok((Keeper::new(events, inbox), lock))
+    Ok((Keeper::new(events, inbox, Latch::new(state_dir)), lock))
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "each says one thing about one moment")]
@@ -93,6 +95,8 @@ struct Keeper {
     loaded: Option<Loaded>,
     state: State,
     reason: String,
+    /// Keeps a `SafeHalted` over the end of this process.
+    latch: Latch,
     /// Outputs go live with the next first good scan.
     expect_good: bool,
     live: bool,
@@ -122,8 +126,8 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn new(events: Sender<Event>, inbox: Receiver<Event>) -> Self {
-        Self {
+    fn new(events: Sender<Event>, inbox: Receiver<Event>, latch: Latch) -> Self {
+        let mut keeper = Self {
             events,
             inbox,
             deferred: VecDeque::new(),
@@ -135,6 +139,7 @@ impl Keeper {
             loaded: None,
             state: State::Starting,
             reason: "nothing was applied yet".to_owned(),
+            latch,
             expect_good: false,
             live: false,
             restart_at: None,
@@ -154,7 +159,9 @@ impl Keeper {
             parking: false,
             restarting: false,
             ending: false,
-        }
+        };
+        keeper.remember_halt();
+        keeper
     }
 
     fn work(&mut self) {
@@ -229,8 +236,11 @@ impl Keeper {
                 reply.send(response);
             }
             Request::Acknowledge => {
-                self.acknowledge();
-                reply.send(Response::Acknowledged);
+                let response = match self.acknowledge() {
+                    Ok(()) => Response::Acknowledged,
+                    Err(error) => Response::Failed { message: format!("not acknowledged: {error}") },
+                };
+                reply.send(response);
             }
             Request::Shutdown { deadline_ms } => {
                 let stopped = self.end(Duration::from_millis(deadline_ms));

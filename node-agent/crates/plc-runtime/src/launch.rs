@@ -122,7 +122,8 @@ pub fn spawn_keeper(exe: &Path, state_dir: &Path, lifeline: Lifeline) -> Result<
 }
 
 /// Finds the keeper of a state directory. What is left of a dead one is removed; it cannot drive outputs any
-/// more, since its connections died with it. One that starts or ends at this moment is waited for, a little.
+/// more, since its connections died with it. One that starts or ends at this moment is waited for, a little. One that
+/// gives no sign of life is killed, since it would hold its outputs as they are: the next call finds none.
 pub fn adopt(state_dir: &Path) -> Result<Adopted, Error> {
     if !state_dir.is_dir() {
         return Ok(Adopted::Absent);
@@ -133,6 +134,10 @@ pub fn adopt(state_dir: &Path) -> Result<Adopted, Error> {
             Ok(_lock) => return clean(state_dir).map(|()| Adopted::Absent),
             Err(Error::Owned(_)) => match KeeperClient::connect(state_dir) {
                 Ok(client) => return Ok(Adopted::Running(client)),
+                Err(Error::TimedOut(after)) => {
+                    tracing::error!(directory = %state_dir.display(), after, "killing a keeper that is frozen");
+                    return Err(KeeperClient::kill(state_dir).err().unwrap_or(Error::TimedOut(after)));
+                }
                 Err(error) => error,
             },
             Err(error) => return Err(error),

@@ -139,6 +139,79 @@ fn a_lost_driver_that_asks_for_a_fault_takes_the_outputs_of_all_to_safe() {
 }
 
 #[test]
+fn a_frozen_keeper_is_killed_by_who_wants_to_adopt_it() {
+    let mut plant = Plant::running();
+    let pids = plant.pids();
+    signal(pids[0], Signal::STOP);
+    let error = launch::adopt(plant.dir.path()).unwrap_err();
+    assert_eq!(error.to_string(), "no answer within 5000 ms");
+    wait_gone(&pids);
+    assert!(matches!(launch::adopt(plant.dir.path()).unwrap(), launch::Adopted::Absent));
+    plant.device.set(Table::Coils, 0, &[1, 1]);
+    start_again(&mut plant);
+    plant.wait_live();
+}
+
+/// Another keeper in the same directory, with the bundle applied.
+fn start_again(plant: &mut Plant) {
+    let exe = std::path::Path::new(env!("CARGO_BIN_EXE_lineshaft-plc"));
+    plant.keeper = Some(launch::spawn_keeper(exe, plant.dir.path(), Lifeline::WithParent).unwrap());
+    plant.apply().unwrap();
+}
+
+#[test]
+fn a_safe_halt_outlives_its_keeper_until_it_is_acknowledged() {
+    let mut plant = Plant::new();
+    plant.bundle.fault = FaultPolicy::SafeHalt;
+    plant.apply().unwrap();
+    plant.wait_live();
+    plant.device.set(Table::DiscreteInputs, 0, &[1]);
+    let halted = plant.wait_state(State::SafeHalted);
+    plant.device.set(Table::DiscreteInputs, 0, &[0]);
+    // The device forgets its safe values, so that the next keeper has to write them.
+    for kill in [Signal::KILL, Signal::TERM] {
+        let pids = plant.pids();
+        signal(pids[0], kill);
+        wait_gone(&pids);
+        plant.device.set(Table::Coils, 0, &[1, 1]);
+        start_again(&mut plant);
+        plant.wait_safe();
+        let status = plant.status();
+        assert_eq!((status.state, &status.reason), (State::SafeHalted, &halted.reason));
+        assert_eq!(status.last_fault, halted.last_fault);
+        let source = PROGRAM.replace("n := n + 1;", "n := n + 2;");
+        plant.set_source(&source);
+        plant.apply().unwrap();
+        assert_eq!(plant.status().state, State::SafeHalted, "another program ends nothing either");
+    }
+    plant.client().acknowledge().unwrap();
+    plant.wait_live();
+
+    let pids = plant.pids();
+    signal(pids[0], Signal::KILL);
+    wait_gone(&pids);
+    start_again(&mut plant);
+    plant.wait_live();
+}
+
+#[test]
+fn an_acknowledgement_that_the_disk_refuses_ends_nothing() {
+    let plant = Plant::running();
+    let runner = plant.status().runner_pid.unwrap();
+    let file = plant.dir.path().join("safe-halted.json");
+    signal(runner, Signal::STOP);
+    plant.wait_state(State::SafeHalted);
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let error = plant.client().acknowledge().unwrap_err().to_string();
+    assert!(error.contains("not acknowledged") && error.contains("safe-halted.json"), "{error}");
+    assert_eq!(plant.status().state, State::SafeHalted);
+    std::fs::remove_dir(&file).unwrap();
+    plant.client().acknowledge().unwrap();
+    plant.wait_live();
+}
+
+#[test]
 fn an_acknowledged_program_that_should_be_stopped_stays_stopped() {
     let mut plant = Plant::new();
     plant.bundle.fault = FaultPolicy::SafeHalt;

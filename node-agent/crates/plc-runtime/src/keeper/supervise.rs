@@ -1,7 +1,9 @@
 //! What ends live outputs: faults of the program, a runner that hangs or ends, a driver that asks for it. And what
 //! follows.
 
+use super::latch::Halt;
 use super::{CRASHES_MAX, Keeper};
+use crate::Error;
 use crate::clock::monotonic_ns;
 use crate::fault::FaultRecord;
 use crate::protocol::{FaultPolicy, RealtimeMode, State, WatchdogAction};
@@ -77,6 +79,27 @@ impl Keeper {
             }
         };
         self.reason = why;
+        if self.state == State::SafeHalted {
+            self.latch_halt();
+        }
+    }
+
+    /// The outputs are safe already; the disk may take its time.
+    fn latch_halt(&mut self) {
+        let halt = Halt { reason: self.reason.clone(), fault: self.last_fault.clone() };
+        if let Err(error) = self.latch.set(&halt) {
+            tracing::error!(%error, "the halt will be forgotten with this process");
+            self.reason = format!("{} (it will be forgotten when the keeper ends: {error})", self.reason);
+        }
+    }
+
+    /// Takes up the halt that an earlier keeper of this directory left.
+    pub(super) fn remember_halt(&mut self) {
+        if let Some(Halt { reason, fault }) = self.latch.read() {
+            tracing::warn!(reason, "an earlier halt was not acknowledged");
+            self.state = State::SafeHalted;
+            (self.reason, self.last_fault) = (reason, fault);
+        }
     }
 
     /// The outputs of every device go to their safe values, whatever the program does.
@@ -284,14 +307,17 @@ impl Keeper {
         }
     }
 
-    pub(super) fn acknowledge(&mut self) {
+    /// Ends a halt, unless the disk would bring it back.
+    pub(super) fn acknowledge(&mut self) -> Result<(), Error> {
         if !matches!(self.state, State::Halted | State::SafeHalted) {
-            return;
+            return Ok(());
         }
+        self.latch.clear()?;
         self.faults.clear();
         self.crashes.clear();
         self.state = State::Starting;
         "acknowledged".clone_into(&mut self.reason);
         self.restart();
+        Ok(())
     }
 }
