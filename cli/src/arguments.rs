@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::failure::Failure;
-use crate::{check, plc, sim, up};
+use crate::{check, explain, plc, sim, up};
 
 /// The control layer of a plant from Kubernetes manifests.
 #[derive(Debug, Parser)]
@@ -36,6 +36,8 @@ enum Command {
     /// Check, run and test PLC programs, without manifests
     #[command(subcommand)]
     Plc(plc::Command),
+    /// Explain a code of the compiler: what it means, what is wrong, what is right
+    Explain(explain::Arguments),
     /// Simulate field devices, for trying things out without hardware
     #[command(subcommand)]
     Sim(sim::Command),
@@ -57,6 +59,7 @@ pub(crate) fn parse_and_run() -> Result<ExitCode, Failure> {
         Command::Up(arguments) => up::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Plc(command) => plc::run(&command),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Sim(command) => sim::run(command),
     }
 }

@@ -8,6 +8,7 @@
 
 mod arguments;
 mod check;
+mod explain;
 mod failure;
 mod finding;
 mod manifest;

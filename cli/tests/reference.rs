@@ -9,13 +9,14 @@ use std::path::Path;
 use common::command;
 
 /// Every command that does something.
-const COMMANDS: [&[&str]; 7] = [
+const COMMANDS: [&[&str]; 8] = [
     &["up"],
     &["check"],
     &["plc", "check"],
     &["plc", "run"],
     &["plc", "test"],
     &["plc", "bench"],
+    &["explain"],
     &["sim", "filler"],
 ];
 

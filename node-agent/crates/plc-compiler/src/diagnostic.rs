@@ -1,11 +1,13 @@
 //! What the compiler has to say, in order of file, position, code.
 
 mod codes;
+mod explain;
 mod render;
 mod sink;
 
 pub(crate) use codes::Code;
 pub use codes::{CODES, CodeInfo};
+pub use explain::{Explanation, explain, reference, similar};
 pub use render::render;
 pub(crate) use sink::{Finding, Sink, place_of};
 
@@ -60,14 +62,18 @@ pub struct Diagnostic {
     pub related: Vec<(Place, String)>,
 }
 
+fn severity_name(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Note => "note",
+    }
+}
+
 impl std::fmt::Display for Diagnostic {
     /// `filler.st:12:9: error[LS3002]: cannot assign DINT to INT`
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let severity = match self.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Note => "note",
-        };
+        let severity = severity_name(self.severity);
         let Place { file, line, column, .. } = &self.place;
         write!(f, "{file}:{line}:{column}: {severity}[{}]: {}", self.code, self.message)
     }
