@@ -198,3 +198,24 @@ fn what_cannot_be_read_is_a_mistake_on_the_command_line() {
     assert!(done.stderr.starts_with("error: empty: no manifests"), "{done:?}");
     assert_eq!(lineshaft(&["check"], scratch.path()).code, 2);
 }
+
+#[test]
+fn required_tests_must_pass() {
+    let test = "  main_test.st: |\n    TEST 'counts'\n    VAR m : Main; END_VAR\n      m(); m();\n      ASSERT_EQ(m.n, 3);\n    END_TEST\n";
+    let failing = format!("{CONFIG_MAP}{test}");
+    let passing = failing.replace("3)", "2)");
+    let runtime = runtime("program:\n  sources:\n  - configMap: {name: code}\n  tests: Required");
+    one(
+        &[("code.yaml", &failing), ("plc.yaml", &runtime)],
+        "./plc.yaml:9:5",
+        "tests",
+        "main_test.st:4:3: TEST 'counts': expected m.n = 3, but m.n is 2",
+    );
+    assert_eq!(findings(&[("code.yaml", &passing), ("plc.yaml", &runtime)]).0, 0);
+    one(
+        &[("code.yaml", CONFIG_MAP), ("plc.yaml", &runtime)],
+        "./plc.yaml:9:5",
+        "tests",
+        "spec.program.tests: Required, but the sources have no TEST",
+    );
+}

@@ -86,6 +86,32 @@ async fn a_changed_config_map_is_judged_at_once_and_a_broken_one_leaves_the_acce
 }
 
 #[tokio::test]
+async fn a_version_whose_required_tests_fail_leaves_the_accepted_one() {
+    let plant = Plant::start().await;
+    plant.join("edge").await;
+    let with = |test: &str| {
+        let mut spec = inline(&format!("{test}\n{GOOD}"));
+        spec["program"]["tests"] = json!("Required");
+        spec
+    };
+    let test = |wanted: u32| format!("TEST 'limits' ASSERT_EQ(LIMIT(0, 12, 9), {wanted}); END_TEST");
+    plant.create("filler", with(&test(9))).await;
+    let first = plant.until("filler", "Accepted", "True", "Accepted").await.status.unwrap();
+    plant.patch("filler", json!({"spec": with(&test(12))})).await;
+    let refused = plant.until("filler", "Accepted", "False", "TestsFailed").await.status.unwrap();
+    assert_eq!(refused.accepted, first.accepted);
+    let accepted = lineshaft_crds::condition::find(&refused.conditions, "Accepted").unwrap();
+    let said = "main.st:1:15: TEST 'limits': expected LIMIT(0, 12, 9) = 12, but LIMIT(0, 12, 9) is 9";
+    assert_eq!(accepted.message, said);
+    let told = eventually(SOON, "an event", async || {
+        plant.story("filler").await.into_iter().find(|chapter| chapter.starts_with("TestsFailed: "))
+    });
+    assert_eq!(told.await, format!("TestsFailed: {said}"));
+    plant.patch("filler", json!({"spec": {"program": {"tests": "Ignored"}}})).await;
+    plant.until("filler", "Accepted", "True", "Accepted").await;
+}
+
+#[tokio::test]
 async fn what_is_not_supported_is_refused_by_name() {
     let plant = Plant::start().await;
     let mut spec = inline(GOOD);

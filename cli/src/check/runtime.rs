@@ -42,10 +42,12 @@ pub(super) fn check(manifest: &Manifest, all: &[Manifest], report: &mut Report) 
     if let Err(refusal) = judgement.verdict
         && compiles
     {
+        let tests_failed = refusal.reason == "TestsFailed";
+        let (code, field) = if tests_failed { ("tests", "spec.program.tests") } else { ("spec", "spec") };
         // The operator's words begin with the path of the field that they speak of.
-        let path = refusal.message.split_once(": ").map_or("spec", |(path, _)| path);
-        let path = if path.starts_with("spec") { path.to_owned() } else { "spec".to_owned() };
-        report.error(manifest, Note::new("spec", path, refusal.message));
+        let path = refusal.message.split_once(": ").map_or(field, |(path, _)| path);
+        let path = if path.starts_with("spec") { path.to_owned() } else { field.to_owned() };
+        report.error(manifest, Note::new(code, path, refusal.message));
     }
 }
 

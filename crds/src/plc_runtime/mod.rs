@@ -33,7 +33,7 @@ pub use exchange::{Debug, Discovery, History, Mesh, OnBreak, Publication, Web};
 pub use io::{Binding, Driver, DriverError, Io, SafeState, SafeStateDefault};
 pub use program::{
     ConfigMapSource, ConversionRange, Dialect, IntegerOverflow, OnRefused, Program, RealDivideByZero, Rename,
-    Semantics, Source, Update, UpdateMode,
+    Semantics, Source, TestPolicy, Update, UpdateMode,
 };
 pub use sources::{ConfigMaps, SourceFile, Unresolved, sources_hash};
 pub use status::{

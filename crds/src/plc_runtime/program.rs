@@ -23,9 +23,22 @@ pub struct Program {
     /// What run-time conditions do that the standard leaves open.
     #[serde(default)]
     pub semantics: Semantics,
+    /// Whether the TEST blocks of the sources must pass before the program is accepted.
+    #[serde(default)]
+    pub tests: TestPolicy,
     /// How a changed program replaces the running one.
     #[serde(default)]
     pub update: Update,
+}
+
+/// What the tests in the sources mean for the program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TestPolicy {
+    /// They are checked as the program is, and not run.
+    #[default]
+    Ignored,
+    /// There must be tests, and all must pass; they run in virtual time, before the program is accepted.
+    Required,
 }
 
 /// Levels of Structured Text.

@@ -66,6 +66,12 @@ pub const CONDITIONS: &[ConditionType] = &[
                 "The program does not compile: the message has `file:line:column`. Correct it there.",
             ),
             ("False", "InvalidSpec", "The spec contradicts itself or the program: the message says where."),
+            (
+                "False",
+                "TestsFailed",
+                "A test in the sources fails, or there is none, and `spec.program.tests` is Required: the message has \
+                 `file:line:column` and the values.",
+            ),
             ("False", "NotSupported", "The spec asks for what this release does not do yet: leave it out."),
             ("False", "NoNodeFits", "No node fits; the message counts the nodes by what each lacks."),
             ("Unknown", "SourcesMissing", "The program cannot be checked before ResolvedRefs is True."),

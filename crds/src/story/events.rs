@@ -27,6 +27,11 @@ pub const EVENTS: &[EventReason] = &[
         "CompileError",
         "The program does not compile: correct it at the place in the message.",
     ),
+    warning(
+        Operator,
+        "TestsFailed",
+        "A test of the program fails, and `spec.program.tests` is Required: the message has place and values.",
+    ),
     warning(Operator, "InvalidSpec", "The spec contradicts itself or the program."),
     warning(Operator, "NotSupported", "The spec asks for what this release does not do yet."),
     warning(Operator, "NoNodeFits", "No node fits; the message says why."),

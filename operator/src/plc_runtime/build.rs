@@ -267,8 +267,9 @@ pub(super) fn story(old: &PlcRuntimeStatus, new: &PlcRuntimeStatus) -> Vec<Chapt
 
 /// Reasons are few and fixed; this gives the constant that an event wants.
 fn refusal_reason(reason: &str) -> &'static str {
-    const REASONS: [&str; 7] = [
+    const REASONS: [&str; 8] = [
         "CompileError",
+        "TestsFailed",
         "InvalidSpec",
         "NotSupported",
         "NoNodeFits",

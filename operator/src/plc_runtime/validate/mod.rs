@@ -3,10 +3,11 @@
 mod declare;
 mod support;
 mod symbols;
+mod tested;
 
 use lineshaft_api_client::bounded;
 use lineshaft_crds::PlcRuntimeSpec;
-use lineshaft_crds::plc_runtime::{Diagnostic, Severity, SourceFile};
+use lineshaft_crds::plc_runtime::{Diagnostic, Severity, SourceFile, TestPolicy};
 use lineshaft_plc_compiler as compiler;
 use lineshaft_plc_io as plc_io;
 
@@ -70,7 +71,8 @@ pub fn judge(spec: &PlcRuntimeSpec, sources: &[SourceFile]) -> Judgement {
         .iter()
         .map(|file| compiler::SourceUnit { name: file.name.clone(), text: file.text.clone() })
         .collect();
-    let program = match compiler::compile(&units, &declare::compiler_options(spec, &plan)) {
+    let options = declare::compiler_options(spec, &plan);
+    let program = match compiler::compile(&units, &options) {
         Ok(program) => program,
         Err(diagnostics) => {
             let errors: Vec<_> = diagnostics
@@ -85,11 +87,36 @@ pub fn judge(spec: &PlcRuntimeSpec, sources: &[SourceFile]) -> Judgement {
     let unsupported = support::unsupported_by_program(spec, &program);
     let verdict = if unsupported.is_empty() {
         let problems = symbols::problems(spec, &program, &plan);
-        if problems.is_empty() { Ok(()) } else { Err(refusal("InvalidSpec", &problems)) }
+        if problems.is_empty() {
+            tested(spec, &units, &options)
+        } else {
+            Err(refusal("InvalidSpec", &problems))
+        }
     } else {
         Err(refusal("NotSupported", &unsupported))
     };
     Judgement { verdict, diagnostics: program.diagnostics }
+}
+
+/// Runs the tests of a program that is good otherwise, if it must have passed them.
+fn tested(
+    spec: &PlcRuntimeSpec,
+    units: &[compiler::SourceUnit],
+    options: &compiler::Options,
+) -> Result<(), Refusal> {
+    if spec.program.tests == TestPolicy::Ignored {
+        return Ok(());
+    }
+    let mut problems = tested::problems(units, options);
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let more = problems.len().saturating_sub(ERRORS_IN_MESSAGE);
+    problems.truncate(ERRORS_IN_MESSAGE);
+    if more > 0 {
+        problems.push(format!("and {more} more"));
+    }
+    Err(refusal("TestsFailed", &problems))
 }
 
 fn refusal(reason: &'static str, problems: &[String]) -> Refusal {

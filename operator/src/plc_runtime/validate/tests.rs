@@ -165,3 +165,26 @@ fn the_same_input_gives_the_same_words() {
     let first = judge(&spec(json!({})), &main(text));
     assert!((0..5).all(|_| judge(&spec(json!({})), &main(text)) == first));
 }
+
+#[test]
+fn required_tests_must_exist_and_pass() {
+    let required = || json!({"program": {"sources": [], "tests": "Required"}});
+    let (reason, message) = refused(required(), COUNTER);
+    assert_eq!(
+        (reason, message.as_str()),
+        ("TestsFailed", "spec.program.tests: Required, but the sources have no TEST")
+    );
+    let with = |test: &str| format!("{test}\n{COUNTER}");
+    let passing = "TEST 'counts' VAR c : CTU; END_VAR c(CU := TRUE, PV := 1); ASSERT_TRUE(c.Q); END_TEST";
+    assert_eq!(judge(&spec(required()), &main(&with(passing))).verdict, Ok(()));
+    let failing = "TEST 'counts' VAR c : CTU; END_VAR c(CU := TRUE); ASSERT_EQ(c.CV, 2); END_TEST";
+    let (reason, message) = refused(required(), &with(failing));
+    assert_eq!(reason, "TestsFailed");
+    assert_eq!(message, format!("main.st:1:51: TEST 'counts': expected c.CV = 2, but c.CV is 1"));
+    assert_eq!(judge(&spec(json!({})), &main(&with(failing))).verdict, Ok(()), "Ignored is the default");
+    let many = "TEST 'a' ASSERT_EQ(1, 2); END_TEST TEST 'b' ASSERT_EQ(1, 2); END_TEST TEST 'c' ASSERT_EQ(1, 2); END_TEST
+        TEST 'd' ASSERT_EQ(1, 2); END_TEST TEST 'e' ASSERT_EQ(1, 2); END_TEST";
+    assert!(refused(required(), &with(many)).1.ends_with("; and 2 more"));
+    let (_, message) = refused(required(), &with("TEST 'hangs' WHILE TRUE DO END_WHILE; END_TEST"));
+    assert!(message.ends_with("TEST 'hangs': not finished after 2000000 loop passes and calls"), "{message}");
+}
