@@ -27,6 +27,7 @@ fn codes(text: &str, needs: &str) -> BTreeSet<String> {
     let mut options = Options::default();
     match needs.split_once('=') {
         Some(("dialect", "Iec")) => options.dialect = Dialect::Iec,
+        Some(("dialect", "Codesys")) => options.dialect = Dialect::Codesys,
         Some(("task", name)) => options.tasks.push(TaskOverride {
             name: name.to_owned(),
             interval_ns: Some(1_000_000),
