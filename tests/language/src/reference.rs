@@ -149,6 +149,7 @@ const TOPICS: &[(&str, &[&str])] = &[
     ("located", &["T16"]),
     ("methods", &["T50"]),
     ("namespaces", &["T64"]),
+    ("open_arrays", &["T15"]),
     ("pitfalls", &["T72"]),
     ("precedence", &["T71"]),
     ("programs", &["T47"]),

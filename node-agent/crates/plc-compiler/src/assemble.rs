@@ -431,9 +431,12 @@ impl LayoutBuilder<'_, '_, '_> {
             Type::Interface(pou) => {
                 self.push(TypeDesc::Interface { name: model.types.pou_names[*pou].to_string() })
             }
-            Type::Poison | Type::Void | Type::AnyInt | Type::AnyReal | Type::Null => {
-                Layout::elementary(Elementary::Bool)
-            }
+            Type::Poison
+            | Type::Void
+            | Type::AnyInt
+            | Type::AnyReal
+            | Type::Null
+            | Type::OpenArray { .. } => Layout::elementary(Elementary::Bool),
         };
         self.known.insert(ty, id);
         id

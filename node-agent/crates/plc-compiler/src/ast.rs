@@ -256,12 +256,33 @@ pub(crate) struct TypeRef {
 pub(crate) enum TypeRefKind {
     Error,
     Named(Name),
-    String { wide: bool, length: Option<Box<Expr>> },
-    Array { dimensions: Vec<(Expr, Expr)>, element: Box<TypeRef> },
-    Subrange { base: Name, low: Box<Expr>, high: Box<Expr> },
-    Enum { base: Option<Name>, values: Vec<(Name, Option<Expr>)> },
+    String {
+        wide: bool,
+        length: Option<Box<Expr>>,
+    },
+    Array {
+        dimensions: Vec<(Expr, Expr)>,
+        element: Box<TypeRef>,
+    },
+    /// `ARRAY[*, *]`: how many dimensions.
+    OpenArray {
+        dimensions: u32,
+        element: Box<TypeRef>,
+    },
+    Subrange {
+        base: Name,
+        low: Box<Expr>,
+        high: Box<Expr>,
+    },
+    Enum {
+        base: Option<Name>,
+        values: Vec<(Name, Option<Expr>)>,
+    },
     Struct(Vec<VarGroup>),
-    Reference { kind: RefKind, target: Box<TypeRef> },
+    Reference {
+        kind: RefKind,
+        target: Box<TypeRef>,
+    },
 }
 
 /// How a reference is used.

@@ -233,7 +233,7 @@ impl Writes<'_, '_> {
                 self.expr(value);
             }
             ExprKind::Reference(place) => self.place(place),
-            ExprKind::Poison | ExprKind::Const(_) | ExprKind::Load(_) => {}
+            ExprKind::Poison | ExprKind::Const(_) | ExprKind::Load(_) | ExprKind::Bound { .. } => {}
         }
     }
 

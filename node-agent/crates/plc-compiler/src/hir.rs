@@ -50,6 +50,12 @@ pub(crate) enum ExprKind {
     Call(Box<Call>),
     /// The reference to a variable in the state block.
     Reference(Box<Place>),
+    /// A bound of an array whose bounds came with it, by dimension from 0; DINT.
+    Bound {
+        of: Box<Place>,
+        dimension: usize,
+        upper: bool,
+    },
     /// The reference if it leads to an object of one of these classes, else NULL.
     Attempt(Box<Expr>, Vec<usize>),
     /// The value if `enable` holds, else the default of its type; `enabled` gets `enable`.

@@ -114,6 +114,11 @@ impl<'m, 'a> Memory<'m, 'a> {
             self.model.is_stored(pou, index).then(|| match var.kind {
                 // The address of the caller's variable, and the capacity of a string.
                 VarKind::InOut if self.is_text(var.ty) => (16, 8),
+                VarKind::InOut if self.model.types.open_dimensions(var.ty).is_some() => {
+                    // The address, then both bounds of each dimension.
+                    let dimensions = self.model.types.open_dimensions(var.ty).unwrap_or(0);
+                    (8 + 16 * u64::from(dimensions), 8)
+                }
                 VarKind::InOut => (8, 8),
                 _ => self.size(var.ty),
             })

@@ -40,6 +40,11 @@ pub(crate) enum Type {
         /// Initial value of an element whose type name brings one: index into the model's table.
         element_init: Option<usize>,
     },
+    /// A parameter whose bounds the caller brings.
+    OpenArray {
+        element: TypeId,
+        dimensions: u32,
+    },
     /// Index into [`Types::structs`].
     Struct(usize),
     /// An instance of a function block or program: index of the POU.
@@ -172,6 +177,14 @@ impl Types<'_> {
         self.list.iter().any(|ty| matches!(ty, Type::Reference { kind: RefKind::Pointer, .. }))
     }
 
+    /// Dimensions of an array parameter whose bounds the caller brings.
+    pub(crate) fn open_dimensions(&self, id: TypeId) -> Option<u32> {
+        match self.get(id) {
+            Type::OpenArray { dimensions, .. } => Some(*dimensions),
+            _ => None,
+        }
+    }
+
     /// What a reference leads to.
     pub(crate) fn pointee(&self, id: TypeId) -> TypeId {
         match self.get(id) {
@@ -198,6 +211,10 @@ impl Types<'_> {
             Type::Array { element, dimensions, .. } => {
                 let bounds: Vec<_> = dimensions.iter().map(|(l, h)| format!("{l}..{h}")).collect();
                 format!("ARRAY[{}] OF {}", bounds.join(", "), self.name(*element))
+            }
+            Type::OpenArray { element, dimensions } => {
+                let stars = vec!["*"; *dimensions as usize].join(", ");
+                format!("ARRAY[{stars}] OF {}", self.name(*element))
             }
             Type::Struct(index) => {
                 let name = &self.structs[*index].name;

@@ -51,6 +51,9 @@ impl Checker<'_, '_> {
             self.model.resolve_interfaces();
             return self.function_call(pou, name, arguments, span);
         }
+        if let Some(bound) = self.bound_function(name, arguments, span) {
+            return bound;
+        }
         if let Some(reference) = self.reference_function(name, arguments, span) {
             return reference;
         }
@@ -223,7 +226,10 @@ impl Checker<'_, '_> {
         }
         if named == 0 && !arguments.is_empty() {
             let takes: Vec<usize> = (0..self.model.pou(pou).vars.len())
-                .filter(|v| matches!(self.model.pou(pou).vars[*v].kind, VarKind::Input | VarKind::InOut))
+                .filter(|v| {
+                    let var = &self.model.pou(pou).vars[*v];
+                    matches!(var.kind, VarKind::Input | VarKind::InOut) && !var.open_output
+                })
                 .collect();
             if takes.len() != arguments.len() {
                 let message =
@@ -311,7 +317,8 @@ impl Checker<'_, '_> {
             }
             return false;
         };
-        let is_output = self.model.pou(pou).vars[var].kind == VarKind::Output;
+        let open_output = self.model.pou(pou).vars[var].open_output;
+        let is_output = open_output || self.model.pou(pou).vars[var].kind == VarKind::Output;
         if is_output != argument.output {
             let arrow = if is_output { "=>" } else { ":=" };
             let what = if is_output { "an output" } else { "an input" };
@@ -321,7 +328,7 @@ impl Checker<'_, '_> {
             return false;
         }
         let Some(value) = &argument.value else { return true };
-        if !is_output {
+        if !is_output || open_output {
             return self.bind_input(call, var, value);
         }
         let Some(place) = self.target(value) else { return false };
@@ -343,10 +350,17 @@ impl Checker<'_, '_> {
             (var.ty, var.kind)
         };
         if kind == VarKind::InOut {
-            let Some(place) = self.target(value) else { return false };
+            // What is only read may be a constant.
+            let read_only = self.model.pou(call.pou).vars[var].constant;
+            let place = if read_only { self.variable(value) } else { self.target(value) };
+            let Some(place) = place else { return false };
             let derived = matches!((self.types().get(place.ty), self.types().get(ty)),
                 (Type::Instance(a), Type::Instance(b)) if self.model.is_derived(*a, *b));
-            let same = place.ty == ty || derived || ty == Types::POISON || self.any_text(place.ty, ty);
+            let same = place.ty == ty
+                || derived
+                || self.opens(place.ty, ty)
+                || ty == Types::POISON
+                || self.any_text(place.ty, ty);
             let is_bit = self.is_bit(&place);
             if !same || is_bit {
                 let (have, want) = (self.type_name(place.ty), self.type_name(ty));
@@ -366,6 +380,17 @@ impl Checker<'_, '_> {
         let ok = !matches!(checked.kind, ExprKind::Poison);
         call.inputs.push((var, checked));
         ok
+    }
+
+    /// Whether an array can stand where one with open bounds is asked for.
+    fn opens(&self, have: TypeId, want: TypeId) -> bool {
+        match (self.types().get(have), self.types().get(want)) {
+            (
+                Type::Array { element: a, dimensions, .. },
+                Type::OpenArray { element: b, dimensions: open },
+            ) => a == b && dimensions.len() == *open as usize,
+            _ => false,
+        }
     }
 
     /// Whether both are strings of one width.

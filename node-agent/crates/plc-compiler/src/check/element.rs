@@ -2,7 +2,7 @@
 
 use super::Checker;
 use super::place::Named;
-use crate::ast::{self, Address, Part, RefKind};
+use crate::ast::{self, Address, Argument, Name, Part, RefKind};
 use crate::diagnostic::Code;
 use crate::hir::{Expr, ExprKind, Place, Root, Step, Value};
 use crate::layout::Elementary;
@@ -59,11 +59,70 @@ impl Checker<'_, '_> {
                 place.span = span;
                 Named::Place(place)
             }
+            Type::OpenArray { element, dimensions } => {
+                if indices.len() != dimensions as usize {
+                    let message = format!("{} indices for {dimensions} dimensions", indices.len());
+                    self.report(Code::WrongIndexCount, span, message);
+                    return Named::Poison;
+                }
+                let mut checked = Vec::new();
+                for index in indices {
+                    let Some(index) = self.index_value(index) else { return Named::Poison };
+                    checked.push(self.as_index(index));
+                }
+                place.steps.push(Step::Index(place.ty, checked));
+                place.ty = element;
+                place.span = span;
+                Named::Place(place)
+            }
             Type::Reference { kind: RefKind::Pointer, .. } => {
                 self.pointer_element(place, indices, span).map_or(Named::Poison, Named::Place)
             }
             _ => self.not_indexable(place.ty, span),
         }
+    }
+
+    /// LOWER_BOUND and UPPER_BOUND. `None`: another function.
+    pub(super) fn bound_function(&mut self, name: &Name, arguments: &[Argument], span: Span) -> Option<Expr> {
+        let upper = match name.key.as_ref() {
+            "LOWER_BOUND" => false,
+            "UPPER_BOUND" => true,
+            _ => return None,
+        };
+        let values: Vec<_> = arguments.iter().filter_map(|argument| argument.value.as_ref()).collect();
+        let [array, dimension] = *values else {
+            let message = format!("`{}` takes an array and a dimension", name.text);
+            self.report(Code::WrongArgumentCount, span, message);
+            return Some(Self::poison(span));
+        };
+        Some(self.bound(array, dimension, upper, span).unwrap_or_else(|| Self::poison(span)))
+    }
+
+    fn bound(&mut self, array: &ast::Expr, dimension: &ast::Expr, upper: bool, span: Span) -> Option<Expr> {
+        let place = self.variable(array)?;
+        let number = super::constant_integer(self.model, self.scope, dimension)?;
+        let (count, fixed) = match self.types().get(place.ty) {
+            Type::Array { dimensions, .. } => (dimensions.len(), Some(std::rc::Rc::clone(dimensions))),
+            Type::OpenArray { dimensions, .. } => (*dimensions as usize, None),
+            _ => {
+                self.not_indexable(place.ty, array.span);
+                return None;
+            }
+        };
+        let at = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+        let Some(dimension) = at.filter(|at| *at < count) else {
+            let message = format!("the array has the dimensions 1 to {count}, not {number}");
+            self.report(Code::ConstantIndex, dimension.span, message);
+            return None;
+        };
+        let dint = Types::elementary(Elementary::Dint);
+        let Some(fixed) = fixed else {
+            let kind = ExprKind::Bound { of: Box::new(place), dimension, upper };
+            return Some(Expr { kind, ty: dint, span });
+        };
+        let (low, high) = fixed[dimension];
+        let value = Self::integer(i128::from(if upper { high } else { low }), Types::ANY_INT, span);
+        Some(self.coerce(value, dint))
     }
 
     /// An index is any integer; enumeration values index too.

@@ -54,6 +54,10 @@ impl Checker<'_, '_> {
                 .help("name one of its outputs");
             return Self::poison(span);
         }
+        if self.types().open_dimensions(ty).is_some() {
+            self.report(Code::NotAValue, span, "an array with open bounds is used element by element");
+            return Self::poison(span);
+        }
         let ty = match *self.types().get(ty) {
             // A subrange computes as its storage.
             Type::Subrange { base, .. } => Types::elementary(base),

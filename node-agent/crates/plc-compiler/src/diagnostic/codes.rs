@@ -192,6 +192,9 @@ codes! {
         "Programs cannot be instantiated as variables; functions are no types."
 
 
+    OpenArrayNotAllowed "LS4017" Error "ARRAY[*] not allowed here"
+        "Arrays with open bounds are for the inputs, outputs and VAR_IN_OUT of functions, methods and function blocks."
+
     BadAddress "LS4101" Error "bad address"
         "Addresses are `%`, one of I Q M, one of X B W D L, and a number: `%IX0.0`, `%QW3`."
     AddressTypeMismatch "LS4102" Error "address does not fit the type"

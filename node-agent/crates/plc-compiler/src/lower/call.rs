@@ -141,11 +141,11 @@ impl Builder<'_, '_, '_, '_> {
             self.store_member(base, call.pou, *var, value);
         }
         for (var, place) in &call.in_outs {
-            let (address, capacity) = self.address(place);
+            let wanted = self.lowerer.memory.model.pou(call.pou).vars[*var].ty;
+            let words = self.address(place, wanted);
             let offset = self.lowerer.memory.pou(call.pou).offsets[*var].unwrap_or(0);
-            self.emit(Op::Store { ptr: base, offset, value: address });
-            if let Some(capacity) = capacity {
-                self.emit(Op::Store { ptr: base, offset: offset + 8, value: capacity });
+            for (word, at) in words.into_iter().zip((0..).step_by(8)) {
+                self.emit(Op::Store { ptr: base, offset: offset + at, value: word });
             }
         }
         let callee = self.object_callee(call, instance.ty, base);
@@ -165,17 +165,29 @@ impl Builder<'_, '_, '_, '_> {
         base
     }
 
-    /// Address of a VAR_IN_OUT argument; of a string also the capacity.
-    fn address(&mut self, place: &Place) -> (Value, Option<Value>) {
+    /// Address of a VAR_IN_OUT argument, then the capacity of a string, or the bounds that an ARRAY[*] wants.
+    fn address(&mut self, place: &Place, wanted: TypeId) -> Vec<Value> {
         let target = self.place(place);
-        let address = self.pointer(target);
-        let capacity = match *self.lowerer.memory.model.types.get(place.ty) {
+        let mut words = vec![self.pointer(target)];
+        let model = self.lowerer.memory.model;
+        match model.types.get(place.ty) {
             Type::Text { capacity, .. } => {
-                Some(target.capacity.unwrap_or_else(|| self.constant(Ty::I64, i128::from(capacity))))
+                let capacity = i128::from(*capacity);
+                words.push(target.capacity.unwrap_or_else(|| self.constant(Ty::I64, capacity)));
             }
-            _ => None,
-        };
-        (address, capacity)
+            Type::Array { dimensions, .. } if model.types.open_dimensions(wanted).is_some() => {
+                for (low, high) in dimensions.iter() {
+                    words.push(self.constant(Ty::I64, i128::from(*low)));
+                    words.push(self.constant(Ty::I64, i128::from(*high)));
+                }
+            }
+            Type::OpenArray { .. } => {
+                let bounds = target.bounds.map(|bounds| self.bounds[bounds].clone()).unwrap_or_default();
+                words.extend(bounds.into_iter().flat_map(|(low, high)| [low, high]));
+            }
+            _ => {}
+        }
+        words
     }
 
     fn function_call(&mut self, call: &Call, callee: Callee, this: Option<Value>, ty: TypeId) -> Value {
@@ -188,11 +200,10 @@ impl Builder<'_, '_, '_, '_> {
             let value = self.expr(value);
             given.insert(*var, value);
         }
-        let mut capacities: HashMap<usize, Value> = HashMap::new();
+        let mut addresses: HashMap<usize, Vec<Value>> = HashMap::new();
         for (var, place) in &call.in_outs {
-            let (address, capacity) = self.address(place);
-            given.insert(*var, address);
-            capacities.extend(capacity.map(|capacity| (*var, capacity)));
+            let words = self.address(place, pou.vars[*var].ty);
+            addresses.insert(*var, words);
         }
         let mut args = Vec::new();
         let scalar = self.scalar(ty);
@@ -215,9 +226,8 @@ impl Builder<'_, '_, '_, '_> {
                     args.push(value);
                 }
                 VarKind::InOut => {
-                    let missing = given.get(&index).copied();
-                    args.push(missing.unwrap_or_else(|| self.constant(Ty::Ptr, 0)));
-                    args.extend(capacities.get(&index));
+                    // Every call brings all of them.
+                    args.extend(addresses.remove(&index).unwrap_or_default());
                 }
                 VarKind::Output => {
                     let room = self.room_for(var.ty);

@@ -70,6 +70,7 @@ impl Builder<'_, '_, '_, '_> {
             ExprKind::Intrinsic(intrinsic, args) => self.intrinsic(*intrinsic, args, expr.ty, ty),
             ExprKind::Call(call) => self.call(call, expr.ty),
             ExprKind::Reference(place) => self.reference(place),
+            ExprKind::Bound { of, dimension, upper } => self.bound(of, *dimension, *upper),
             ExprKind::Attempt(inner, classes) => self.attempt(inner, classes),
             ExprKind::Enabled { enable, enabled, value } => {
                 let enable = self.expr(enable);

@@ -32,8 +32,18 @@ pub(super) enum Slot {
     Instance(u32),
     /// Offset in the frame.
     Frame(u32),
-    /// At the address that a parameter holds; capacity of a string.
-    Address(Value, Option<Value>),
+    /// At the address that a parameter holds.
+    Address(Value, Extra),
+}
+
+/// What comes with the address of a VAR_IN_OUT.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Extra {
+    None,
+    /// Capacity of a string.
+    Capacity(Value),
+    /// Bounds of an ARRAY[*]: index into [`Builder::bounds`].
+    Bounds(usize),
 }
 
 pub(super) struct Builder<'b, 'l, 'm, 'a> {
@@ -48,6 +58,8 @@ pub(super) struct Builder<'b, 'l, 'm, 'a> {
     pub(super) slots: Vec<Slot>,
     /// Where CONTINUE and EXIT go.
     pub(super) loops: Vec<(BlockId, BlockId)>,
+    /// Bounds of arrays that brought them, by dimension.
+    pub(super) bounds: Vec<Vec<(Value, Value)>>,
     /// Where labels are.
     pub(super) labels: HashMap<usize, BlockId>,
 }
@@ -131,6 +143,7 @@ impl<'b, 'l, 'm, 'a> Builder<'b, 'l, 'm, 'a> {
             this: None,
             slots: vec![Slot::None; vars],
             loops: Vec::new(),
+            bounds: Vec::new(),
             labels: HashMap::new(),
         };
         builder.block();
@@ -331,28 +344,37 @@ impl<'b, 'l, 'm, 'a> Builder<'b, 'l, 'm, 'a> {
                 self.function.result = Some(ty);
             } else {
                 let address = self.param(Ty::Ptr);
-                params.push((var, address, None));
+                params.push((var, address, Extra::None));
             }
         }
         for (index, var) in pou.vars.iter().enumerate() {
             match var.kind {
                 VarKind::Input => {
                     let value = self.param(scalar(var.ty).unwrap_or(Ty::Ptr));
-                    params.push((index, value, None));
+                    params.push((index, value, Extra::None));
                 }
                 VarKind::Output => {
                     let address = self.param(Ty::Ptr);
-                    params.push((index, address, None));
+                    params.push((index, address, Extra::None));
                 }
                 VarKind::InOut => {
                     let address = self.param(Ty::Ptr);
-                    let capacity = self.lowerer.memory.is_text(var.ty).then(|| self.param(Ty::I64));
-                    params.push((index, address, capacity));
+                    let extra = if let Some(dimensions) = model.types.open_dimensions(var.ty) {
+                        let bounds =
+                            (0..dimensions).map(|_| (self.param(Ty::I64), self.param(Ty::I64))).collect();
+                        self.bounds.push(bounds);
+                        Extra::Bounds(self.bounds.len() - 1)
+                    } else if self.lowerer.memory.is_text(var.ty) {
+                        Extra::Capacity(self.param(Ty::I64))
+                    } else {
+                        Extra::None
+                    };
+                    params.push((index, address, extra));
                 }
                 _ => {}
             }
         }
-        for (index, value, capacity) in params {
+        for (index, value, extra) in params {
             let var = &pou.vars[index];
             match var.kind {
                 VarKind::Input => {
@@ -365,9 +387,9 @@ impl<'b, 'l, 'm, 'a> Builder<'b, 'l, 'm, 'a> {
                         self.copy_value(var.ty, base, value);
                     }
                 }
-                VarKind::InOut => self.slots[index] = Slot::Address(value, capacity),
+                VarKind::InOut => self.slots[index] = Slot::Address(value, extra),
                 _ => {
-                    self.slots[index] = Slot::Address(value, None);
+                    self.slots[index] = Slot::Address(value, Extra::None);
                     self.initialise(var.ty, var.initial.as_ref(), value);
                 }
             }

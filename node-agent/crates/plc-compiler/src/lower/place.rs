@@ -1,6 +1,6 @@
 //! Addresses of variables and their parts; loads and stores.
 
-use super::function::{Builder, Slot};
+use super::function::{Builder, Extra, Slot};
 use crate::ast::{Address, Area};
 use crate::hir::{Place, Root, Step};
 use crate::ir::{Helper, IntOp, Op, Ty, Value};
@@ -16,13 +16,15 @@ pub(super) struct Target {
     bit: Option<u8>,
     /// Of a string that came by VAR_IN_OUT.
     pub(super) capacity: Option<Value>,
+    /// Of an array that brought its bounds: index into [`Builder::bounds`].
+    pub(super) bounds: Option<usize>,
     /// A character of the string there: its position.
     character: Option<Value>,
 }
 
 impl Target {
     fn at(base: Value, offset: u32) -> Self {
-        Self { base, offset, bit: None, capacity: None, character: None }
+        Self { base, offset, bit: None, capacity: None, bounds: None, character: None }
     }
 }
 
@@ -74,14 +76,22 @@ impl Builder<'_, '_, '_, '_> {
                 let base = self.compute(Ty::Ptr, Op::FrameAddr(offset));
                 Target::at(base, 0)
             }
-            (Slot::Address(address, capacity), _) => Target { capacity, ..Target::at(address, 0) },
+            (Slot::Address(address, extra), _) => {
+                let target = Target::at(address, 0);
+                match extra {
+                    Extra::None => target,
+                    Extra::Capacity(capacity) => Target { capacity: Some(capacity), ..target },
+                    Extra::Bounds(bounds) => Target { bounds: Some(bounds), ..target },
+                }
+            }
             (Slot::Instance(offset), Some(this)) if variable.kind == VarKind::InOut => {
                 let base = self.compute(Ty::Ptr, Op::Load { ptr: this, offset });
                 self.check_pointer(base, variable.ty, true);
                 let is_text = self.lowerer.memory.is_text(variable.ty);
                 let capacity =
                     is_text.then(|| self.compute(Ty::I64, Op::Load { ptr: this, offset: offset + 8 }));
-                Target { capacity, ..Target::at(base, 0) }
+                let bounds = self.stored_bounds(variable.ty, this, offset + 8);
+                Target { capacity, bounds, ..Target::at(base, 0) }
             }
             (Slot::Instance(offset), Some(this)) => Target::at(this, offset),
             _ => self.state(0),
@@ -144,7 +154,62 @@ impl Builder<'_, '_, '_, '_> {
         }
     }
 
+    /// The bounds that an instance keeps beside the address of an ARRAY[*].
+    fn stored_bounds(&mut self, ty: TypeId, this: Value, offset: u32) -> Option<usize> {
+        let dimensions = self.types().open_dimensions(ty)?;
+        let load = |b: &mut Self, offset| b.compute(Ty::I64, Op::Load { ptr: this, offset });
+        let bounds = (0..dimensions)
+            .map(|dimension| {
+                let at = offset + 16 * dimension;
+                (load(self, at), load(self, at + 8))
+            })
+            .collect();
+        self.bounds.push(bounds);
+        Some(self.bounds.len() - 1)
+    }
+
+    /// An element of an array that brought its bounds.
+    fn open_index(&mut self, target: Target, element: TypeId, indices: &[crate::hir::Expr]) -> Target {
+        let bounds = target.bounds.map(|bounds| self.bounds[bounds].clone()).unwrap_or_default();
+        let mut position: Option<Value> = None;
+        for (index, (low, high)) in indices.iter().zip(bounds) {
+            let before = self.site;
+            self.at(index.span);
+            let value = self.expr(index);
+            self.emit(Op::CheckIndexIn { index: value, low, high });
+            self.site = before;
+            let from_low = self.int(IntOp::Sub, value, low);
+            position = Some(match position {
+                None => from_low,
+                Some(outer) => {
+                    let span = self.int(IntOp::Sub, high, low);
+                    let one = self.constant(Ty::I64, 1);
+                    let extent = self.int(IntOp::Add, span, one);
+                    let row = self.int(IntOp::Mul, outer, extent);
+                    self.int(IntOp::Add, row, from_low)
+                }
+            });
+        }
+        let index = position.unwrap_or_else(|| self.constant(Ty::I64, 0));
+        let stride = self.lowerer.memory.bytes(element);
+        let ptr = self.pointer(target);
+        let base = self.compute(Ty::Ptr, Op::Index { ptr, index, stride });
+        self.check_pointer(base, element, true);
+        Target::at(base, 0)
+    }
+
+    /// LOWER_BOUND, UPPER_BOUND of an array that brought its bounds.
+    pub(super) fn bound(&mut self, of: &Place, dimension: usize, upper: bool) -> Value {
+        let target = self.place(of);
+        let bounds = target.bounds.and_then(|bounds| self.bounds[bounds].get(dimension).copied());
+        let Some((low, high)) = bounds else { return self.constant(Ty::I32, 0) };
+        self.compute(Ty::I32, Op::Truncate(if upper { high } else { low }))
+    }
+
     fn index(&mut self, target: Target, array: TypeId, indices: &[crate::hir::Expr]) -> Target {
+        if let Type::OpenArray { element, .. } = *self.types().get(array) {
+            return self.open_index(target, element, indices);
+        }
         let model = self.lowerer.memory.model;
         let Type::Array { element, dimensions, .. } = model.types.get(array) else { return target };
         let stride = self.lowerer.memory.bytes(*element);

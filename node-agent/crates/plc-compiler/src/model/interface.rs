@@ -20,7 +20,8 @@ impl<'a> Model<'a> {
                 }
                 self.check_edge(group, VarKind::Global, resolved.ty, None);
                 self.check_abstract(name, resolved.ty);
-                let mut var = Self::var(name, resolved.ty, VarKind::Global, section);
+                let ty = if self.refused_open(resolved.ty, name.span) { Types::POISON } else { resolved.ty };
+                let mut var = Self::var(name, ty, VarKind::Global, section);
                 var.address = *address;
                 var.init = group.init.as_ref();
                 var.default = resolved.init;
@@ -59,6 +60,7 @@ impl<'a> Model<'a> {
             value: ConstantState::Open,
             access: section.access.unwrap_or(if public { Access::Public } else { Access::Protected }),
             inherited: false,
+            open_output: false,
             space: 0,
         }
     }
@@ -213,6 +215,10 @@ impl<'a> Model<'a> {
                     self.add_var(pou, var);
                     continue;
                 }
+                if self.types.open_dimensions(resolved.ty).is_some() {
+                    self.open_array(pou, var, kind);
+                    continue;
+                }
                 self.check_member(pou, name, resolved.ty, kind);
                 if let Some((_, span)) = address {
                     let legal = !self.pous[pou].is_on_frame()
@@ -231,6 +237,22 @@ impl<'a> Model<'a> {
                 self.add_var(pou, var);
             }
         }
+    }
+
+    /// A parameter whose bounds come with it: always by its address, as a VAR_IN_OUT; an input is read only.
+    fn open_array(&mut self, pou: usize, mut var: Var<'a>, kind: VarKind) {
+        let legal = matches!(kind, VarKind::Input | VarKind::Output | VarKind::InOut)
+            && self.pous[pou].kind != PouKind::Program
+            && !self.is_testing(Some(pou));
+        if !legal {
+            self.refused_open(var.ty, var.name.span);
+            var.ty = Types::POISON;
+        } else {
+            var.constant = kind == VarKind::Input;
+            var.open_output = kind == VarKind::Output;
+            var.kind = VarKind::InOut;
+        }
+        self.add_var(pou, var);
     }
 
     /// Instances live in programs and function blocks only.

@@ -7,6 +7,7 @@ use crate::diagnostic::Code;
 use crate::hir::{Init, Value};
 use crate::layout::Elementary;
 use crate::lex::literal;
+use crate::span::Span;
 use crate::suggest;
 use crate::types::{self, EnumDef, Field, MAX_STRING, StructDef, Type, TypeId, Types};
 use std::rc::Rc;
@@ -55,6 +56,8 @@ impl<'a> Model<'a> {
                 TypeRefKind::Struct(groups) => self.named_structure(key, groups, &decl.name),
                 _ => self.resolve_type(&decl.ty, None, Some(&decl.name)),
             };
+            let resolved =
+                if self.refused_open(resolved.ty, decl.name.span) { Self::poison() } else { resolved };
             self.leave();
             resolved
         } else {
@@ -108,7 +111,7 @@ impl<'a> Model<'a> {
             _ => None,
         };
         let target_ty = early.unwrap_or_else(|| self.resolve_type(target, scope, None).ty);
-        if target_ty == Types::POISON {
+        if target_ty == Types::POISON || self.refused_open(target_ty, target.span) {
             return Types::POISON;
         }
         if let Type::Reference { kind: RefKind::Alias, .. } | Type::Interface(_) = self.types.get(target_ty) {
@@ -172,6 +175,13 @@ impl<'a> Model<'a> {
                 plain(capacity.map_or(Types::POISON, |capacity| self.types.text(*wide, capacity)))
             }
             TypeRefKind::Array { dimensions, element } => self.array(dimensions, element, scope),
+            TypeRefKind::OpenArray { dimensions, element } => {
+                let element = self.resolve_type(element, scope, None).ty;
+                if element == Types::POISON || self.refused_open(element, ty.span) {
+                    return Self::poison();
+                }
+                plain(self.types.intern(Type::OpenArray { element, dimensions: *dimensions }))
+            }
             TypeRefKind::Subrange { base, low, high } => plain(self.subrange(base, low, high, scope)),
             TypeRefKind::Enum { base, values } => plain(self.enumeration(base.as_ref(), values, scope, name)),
             TypeRefKind::Reference { kind, target } => plain(self.reference(*kind, target, scope)),
@@ -197,12 +207,14 @@ impl<'a> Model<'a> {
                         "an address inside a structure is not supported yet",
                     );
                 }
+                let open = self.refused_open(resolved.ty, field.span);
                 if fields.iter().any(|f| f.name.key == field.key) {
                     let message = format!("member `{}` is declared twice", field.text);
                     self.sink.report(Code::DuplicateName, field.span, message);
                     continue;
                 }
-                let (ty, default) = (resolved.ty, resolved.init);
+                let ty = if open { Types::POISON } else { resolved.ty };
+                let default = resolved.init;
                 fields.push(Field { name: field.clone(), ty, default, init: group.init.as_ref() });
             }
         }
@@ -231,6 +243,16 @@ impl<'a> Model<'a> {
         }
     }
 
+    /// Reports `ARRAY[*]` where no caller brings the bounds.
+    pub(super) fn refused_open(&mut self, ty: TypeId, span: Span) -> bool {
+        let open = self.types.open_dimensions(ty).is_some();
+        if open {
+            let message = "ARRAY[*] is for parameters: here nobody brings its bounds";
+            self.sink.report(Code::OpenArrayNotAllowed, span, message).help("write the bounds");
+        }
+        open
+    }
+
     fn string_capacity(&mut self, length: &'a ast::Expr, scope: Option<usize>) -> Option<u16> {
         let value = check::constant_integer(self, scope, length)?;
         if (1..=i128::from(MAX_STRING)).contains(&value) {
@@ -247,6 +269,7 @@ impl<'a> Model<'a> {
         element: &'a TypeRef,
         scope: Option<usize>,
     ) -> Resolved {
+        let element_span = element.span;
         let element = self.resolve_type(element, scope, None);
         let mut bounds = Vec::new();
         for (low, high) in dimensions {
@@ -265,7 +288,7 @@ impl<'a> Model<'a> {
                 }
             }
         }
-        if element.ty == Types::POISON {
+        if element.ty == Types::POISON || self.refused_open(element.ty, element_span) {
             return Self::poison();
         }
         // Far above any state block: keeps later sums of sizes inside u64.

@@ -96,9 +96,14 @@ impl Parser<'_> {
         self.bump();
         self.expect(Kind::LeftBracket, "`[`");
         let mut dimensions = Vec::new();
+        let mut open = 0;
         if self.kind() == Kind::Star {
-            self.not_supported(self.span(), "ARRAY[*]");
-            self.skip_to(|k| matches!(k, Kind::RightBracket | Kind::Semicolon | Kind::Keyword(_)));
+            while self.eat(Kind::Star) {
+                open += 1;
+                if !self.eat(Kind::Comma) {
+                    break;
+                }
+            }
         } else {
             loop {
                 let low = self.expression();
@@ -113,6 +118,9 @@ impl Parser<'_> {
         self.expect(Kind::RightBracket, "`,` or `]`");
         self.expect_keyword(Keyword::Of);
         let element = Box::new(self.type_ref());
+        if open > 0 {
+            return TypeRefKind::OpenArray { dimensions: open, element };
+        }
         if dimensions.is_empty() { TypeRefKind::Error } else { TypeRefKind::Array { dimensions, element } }
     }
 
