@@ -7,6 +7,7 @@ mod convert;
 mod element;
 mod expression;
 pub(crate) mod fold;
+mod library;
 mod object;
 mod place;
 mod reference;

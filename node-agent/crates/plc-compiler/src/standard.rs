@@ -1,4 +1,4 @@
-//! The standard function blocks: Structured Text that goes through the same pipeline as the user's.
+//! The standard function blocks and some functions: Structured Text that goes through the same pipeline as the user's.
 
 use crate::ast::{Decl, Pou};
 use crate::diagnostic::Sink;

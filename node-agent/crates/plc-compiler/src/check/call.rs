@@ -61,6 +61,9 @@ impl Checker<'_, '_> {
             let rest: Vec<Argument> = arguments.iter().filter(|a| !is_enabling(a)).cloned().collect();
             return self.enabled_call(callee, &rest, enabling, want, span);
         }
+        if let Some(result) = self.library_function(name, arguments, span) {
+            return result;
+        }
         if let Some(conversion) = convert::parse(&name.key) {
             let Some(mut args) = self.positional(name, arguments, &["IN"], 1) else {
                 return Self::poison(span);

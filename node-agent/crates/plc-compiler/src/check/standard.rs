@@ -262,7 +262,7 @@ impl Checker<'_, '_> {
         None
     }
 
-    fn refuse(&mut self, name: &Name, arg: &Expr) -> Option<Expr> {
+    pub(super) fn refuse(&mut self, name: &Name, arg: &Expr) -> Option<Expr> {
         if !matches!(arg.kind, ExprKind::Poison) {
             let message = format!("`{}` does not take {}", name.text, self.type_name(arg.ty));
             self.report(Code::TypeMismatch, arg.span, message);
@@ -270,7 +270,12 @@ impl Checker<'_, '_> {
         None
     }
 
-    fn exact_count(&mut self, name: &Name, arguments: &[Argument], names: &[&str]) -> Option<Vec<Expr>> {
+    pub(super) fn exact_count(
+        &mut self,
+        name: &Name,
+        arguments: &[Argument],
+        names: &[&str],
+    ) -> Option<Vec<Expr>> {
         let args = self.positional(name, arguments, names, names.len())?;
         if args.len() > names.len() {
             self.too_many(name, names.len(), args.len());
