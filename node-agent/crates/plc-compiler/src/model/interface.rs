@@ -244,13 +244,13 @@ impl<'a> Model<'a> {
         let legal = matches!(kind, VarKind::Input | VarKind::Output | VarKind::InOut)
             && self.pous[pou].kind != PouKind::Program
             && !self.is_testing(Some(pou));
-        if !legal {
-            self.refused_open(var.ty, var.name.span);
-            var.ty = Types::POISON;
-        } else {
+        if legal {
             var.constant = kind == VarKind::Input;
             var.open_output = kind == VarKind::Output;
             var.kind = VarKind::InOut;
+        } else {
+            self.refused_open(var.ty, var.name.span);
+            var.ty = Types::POISON;
         }
         self.add_var(pou, var);
     }
