@@ -309,3 +309,29 @@ fn tests_leave_no_trace_in_the_program() {
     };
     assert_eq!(compiled(main.to_owned()), compiled(format!("{main}{tests}")));
 }
+
+#[test]
+fn methods_are_tested_and_reach_mocks() {
+    let text = "
+FUNCTION Read : INT Read := 1; END_FUNCTION
+CLASS Base
+VAR PUBLIC n : INT; END_VAR
+METHOD PUBLIC Step : INT n := n + Read(); Step := n; END_METHOD
+END_CLASS
+CLASS Fast EXTENDS Base
+METHOD PUBLIC OVERRIDE Step : INT n := n + 10 * Read(); Step := n; END_METHOD
+END_CLASS
+FUNCTION_BLOCK Holder VAR f : Fast; END_VAR VAR_OUTPUT q : INT; END_VAR
+METHOD PUBLIC Go q := f.Step(); END_METHOD
+Go();
+END_FUNCTION_BLOCK
+TEST 'real' VAR b : Base; h : Holder; END_VAR
+  ASSERT_EQ(b.Step(), 1); h(); ASSERT_EQ(h.q, 10);
+END_TEST
+TEST 'mocked'
+MOCK FUNCTION Read Read := 5; END_MOCK
+VAR b : Base; h : Holder; END_VAR
+  ASSERT_EQ(b.Step(), 5); h(); h.Go(); ASSERT_EQ(h.q, 100);
+END_TEST";
+    assert_eq!(failures(text), Vec::<String>::new());
+}

@@ -98,7 +98,9 @@ impl Parser<'_> {
             let before = self.at;
             if self.at_mock() {
                 mocks.extend(self.mock());
-            } else if body.is_empty() {
+                continue;
+            }
+            if body.is_empty() {
                 sections.extend(self.sections());
             }
             body.extend(self.statements());
