@@ -37,7 +37,7 @@ fn declare(choices: &mut Choices<'_>, prefix: &str, text: &mut String, section: 
     let mut places = Vec::new();
     let _ = writeln!(text, "{section}");
     for kind in ALL {
-        for copy in 0..1 + choices.below(2) {
+        for copy in 0..=choices.below(2) {
             let path = format!("{prefix}_{}{copy}", kind.name());
             let start =
                 if choices.percent(40) { format!(" := {}", kind.literal(choices)) } else { String::new() };
@@ -45,7 +45,7 @@ fn declare(choices: &mut Choices<'_>, prefix: &str, text: &mut String, section: 
             places.push(Place::Plain { path, kind, writable: true });
         }
     }
-    for number in 0..1 + choices.below(4) {
+    for number in 0..=choices.below(4) {
         let kind = choices.of(&ALL);
         let path = format!("{prefix}_array{number}");
         let (bounds, declared) = match choices.below(3) {
@@ -62,7 +62,7 @@ fn declare(choices: &mut Choices<'_>, prefix: &str, text: &mut String, section: 
 
 fn function(choices: &mut Choices<'_>, index: usize, known: &[Callee], text: &mut String) -> Callee {
     let name = format!("F{index}");
-    let inputs: Vec<Kind> = (0..1 + choices.below(3)).map(|_| choices.of(&ALL)).collect();
+    let inputs: Vec<Kind> = (0..=choices.below(3)).map(|_| choices.of(&ALL)).collect();
     let result = choices.of(&ALL);
     let changes = choices.percent(40);
     let declared = if result == Kind::Text { "STRING[12]" } else { result.name() };

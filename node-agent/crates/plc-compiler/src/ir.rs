@@ -10,9 +10,11 @@
 
 mod display;
 mod helper;
+mod values;
 mod verify;
 
 pub use helper::{Helper, MathFn, TextFormat};
+pub(crate) use values::{rewrite, rewrite_end};
 pub use verify::verify;
 
 use serde::{Deserialize, Serialize};
@@ -20,7 +22,7 @@ use serde::{Deserialize, Serialize};
 macro_rules! index {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub struct $name(pub u32);
         impl $name {
             /// The position in the table that this index belongs to.
@@ -98,7 +100,7 @@ pub struct Module {
 /// first where there is one. The address of a VAR_IN_OUT string is followed by its capacity (`I64`). The
 /// callee copies what it gets by address as an input; the caller gives outputs and the result a place of its
 /// own frame. Loads and stores may be unaligned: located variables overlay the image byte by byte.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Function {
     /// Name as declared, for call stacks.
     pub name: String,
@@ -110,6 +112,42 @@ pub struct Function {
     pub value_types: Vec<Ty>,
     /// Bytes of the frame, a multiple of 8. Its content is undefined at entry.
     pub frame_bytes: u32,
+    /// What faults at some places mean, once passes have moved code and variables. An instruction whose site is
+    /// `module.sites.len() + n` has the context `n`.
+    pub contexts: Vec<Context>,
+}
+
+/// What a fault at an instruction of an optimised function must leave behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Context {
+    /// Inlined functions that the instruction is in, innermost first.
+    pub inlined: Vec<Inlined>,
+    /// Place in the function itself: of the instruction, or of the call that was inlined.
+    pub site: SiteId,
+    /// Variables that are not in memory now, with their values.
+    pub stores: Vec<(Location, Value)>,
+}
+
+/// A function that was inlined.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Inlined {
+    /// Which.
+    pub func: FuncId,
+    /// Where in it.
+    pub site: SiteId,
+    /// Its first argument, if that is a pointer.
+    pub this: Option<Value>,
+}
+
+/// The address of a variable that a pass keeps in a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Location {
+    /// Offset in the state block.
+    State(u32),
+    /// Bytes behind the address that a parameter of the function holds.
+    Param(u32, u32),
+    /// Offset in the frame.
+    Frame(u32),
 }
 
 /// A straight run of instructions that ends in a terminator.

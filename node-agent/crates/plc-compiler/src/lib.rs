@@ -28,6 +28,7 @@ mod lower;
 mod memory;
 mod model;
 mod parse;
+pub mod passes;
 mod program;
 mod span;
 mod standard;

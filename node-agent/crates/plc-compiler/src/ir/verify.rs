@@ -1,6 +1,9 @@
 //! Checks that a module is well formed: what an engine may rely on without checking again.
 
-use super::{Block, BlockId, Const, FuncId, Function, Helper, Jump, Module, Op, Terminator, Ty, Value};
+use super::values::{end_operands, operands};
+use super::{
+    Block, BlockId, Const, FuncId, Function, Helper, Jump, Module, Op, SiteId, Terminator, Ty, Value,
+};
 
 /// The first mistake found, as a sentence.
 pub fn verify(module: &Module) -> Result<(), String> {
@@ -58,8 +61,8 @@ impl Verifier<'_> {
                 for value in operands(&inst.op) {
                     defined(value, at).map_err(place)?;
                 }
-                if inst.site.index() >= self.module.sites.len() {
-                    return Err(place("unknown site".to_owned()));
+                for value in self.context(inst.site).map_err(place)? {
+                    defined(value, at).map_err(place)?;
                 }
                 self.op(&inst.op, inst.result).map_err(place)?;
             }
@@ -69,6 +72,15 @@ impl Verifier<'_> {
             self.end(block).map_err(|mistake| format!("block{index} end: {mistake}"))?;
         }
         Ok(())
+    }
+
+    /// Values that a fault at a site needs.
+    fn context(&self, site: SiteId) -> Result<Vec<Value>, String> {
+        match self.function.context(site, self.module.sites.len()) {
+            Some(context) => Ok(context.values().collect()),
+            None if site.index() < self.module.sites.len() => Ok(Vec::new()),
+            None => Err("unknown site".to_owned()),
+        }
     }
 
     fn successors(block: &Block) -> Vec<BlockId> {
@@ -462,61 +474,5 @@ fn dominates(idom: &[Option<usize>], above: usize, mut below: usize) -> bool {
             Some(next) if next != below => below = next,
             _ => return false,
         }
-    }
-}
-
-fn operands(op: &Op) -> Vec<Value> {
-    match op {
-        Op::Const(_) | Op::StateAddr(_) | Op::FrameAddr(_) | Op::Now | Op::Poll => Vec::new(),
-        Op::Offset { ptr, .. }
-        | Op::Load { ptr, .. }
-        | Op::LoadBit { ptr, .. }
-        | Op::PtrToRef { ptr, .. } => {
-            vec![*ptr]
-        }
-        Op::Index { ptr, index, .. } => vec![*ptr, *index],
-        Op::Store { ptr, value, .. } | Op::StoreBit { ptr, value, .. } => vec![*ptr, *value],
-        Op::Copy { to, from, .. } => vec![*to, *from],
-        Op::Zero { to, .. } => vec![*to],
-        Op::Int { a, b, .. }
-        | Op::Div { a, b, .. }
-        | Op::Rem { a, b, .. }
-        | Op::Float { a, b, .. }
-        | Op::IntCmp { a, b, .. }
-        | Op::FloatCmp { a, b, .. } => vec![*a, *b],
-        Op::Select { cond, a, b } => vec![*cond, *a, *b],
-        Op::Neg(a)
-        | Op::Not(a)
-        | Op::FloatNeg(a)
-        | Op::FloatAbs(a)
-        | Op::SignExtend(a)
-        | Op::ZeroExtend(a)
-        | Op::Truncate(a)
-        | Op::FloatConvert(a)
-        | Op::Bitcast(a)
-        | Op::CheckNull(a)
-        | Op::CheckPointer { ptr: a, .. }
-        | Op::RefToPtr(a)
-        | Op::IntToFloat { value: a, .. }
-        | Op::FloatToInt { value: a, .. }
-        | Op::CheckIndex { index: a, .. }
-        | Op::CheckRange { value: a, .. } => vec![*a],
-        Op::CheckIndexIn { index, low, high } => vec![*index, *low, *high],
-        Op::CallVirtual { class, this, args, .. } => [*class, *this].iter().chain(args).copied().collect(),
-        Op::Call { args, .. } | Op::Helper { args, .. } => args.clone(),
-    }
-}
-
-fn end_operands(end: &Terminator) -> Vec<Value> {
-    match end {
-        Terminator::Jump(jump) => jump.args.clone(),
-        Terminator::Branch { cond, then, otherwise } => {
-            let mut all = vec![*cond];
-            all.extend(&then.args);
-            all.extend(&otherwise.args);
-            all
-        }
-        Terminator::Return(value) => value.iter().copied().collect(),
-        Terminator::Fault { operands, .. } => operands.clone(),
     }
 }

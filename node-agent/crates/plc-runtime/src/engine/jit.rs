@@ -20,7 +20,7 @@ use crate::interp::{Routine, Scope};
 use context::{Context, LEVELS_MAX};
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
-use lineshaft_plc_compiler::Program;
+use lineshaft_plc_compiler::{Program, passes};
 use memory::Executable;
 use plan::Plan;
 use std::fmt::{self, Display, Formatter};
@@ -68,7 +68,9 @@ impl Jit {
     /// Compiles everything.
     pub(super) fn new(program: &Program, budgeted: bool) -> Result<Self, Refusal> {
         let isa = machine()?;
-        let plan = Plan::new(program, isa.default_call_conv(), budgeted);
+        let optimised = passes::optimise(program);
+        let module = optimised.as_ref().unwrap_or(&program.module);
+        let plan = Plan::new(module, program.layout.bytes, isa.default_call_conv(), budgeted);
         let bodies = link::compile(&plan, &*isa)?;
         let stack = link::stack_bytes(&plan, &bodies);
         if stack > STACK_BYTES_MAX {

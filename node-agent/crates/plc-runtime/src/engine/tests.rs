@@ -67,7 +67,14 @@ impl Build {
 
     fn function(self, name: &str, frame_bytes: u32) -> Function {
         let (value_types, blocks) = (self.types, self.blocks);
-        Function { name: name.to_owned(), result: None, blocks, value_types, frame_bytes }
+        Function {
+            name: name.to_owned(),
+            result: None,
+            blocks,
+            value_types,
+            frame_bytes,
+            contexts: Vec::new(),
+        }
     }
 }
 

@@ -135,7 +135,7 @@ impl Translation<'_, '_> {
     }
 
     /// An address with an offset that an instruction can hold.
-    fn near(&mut self, ptr: Machine, offset: u32) -> (Machine, i32) {
+    pub(super) fn near(&mut self, ptr: Machine, offset: u32) -> (Machine, i32) {
         match i32::try_from(offset) {
             Ok(offset) => (ptr, offset),
             Err(_) => (self.build.ins().iadd_imm_s(ptr, i64::from(offset)), 0),

@@ -3,7 +3,6 @@
 use crate::interp::Routine;
 use cranelift_codegen::ir::{AbiParam, Signature, Type, types};
 use cranelift_codegen::isa::CallConv;
-use lineshaft_plc_compiler::Program;
 use lineshaft_plc_compiler::ir::{FuncId, Function, Module, Op, Ty};
 use std::collections::HashMap;
 
@@ -21,8 +20,7 @@ pub(super) struct Plan<'m> {
 }
 
 impl<'m> Plan<'m> {
-    pub(super) fn new(program: &'m Program, call_conv: CallConv, budgeted: bool) -> Self {
-        let module = &program.module;
+    pub(super) fn new(module: &'m Module, state_bytes: u32, call_conv: CallConv, budgeted: bool) -> Self {
         let mut routines = HashMap::new();
         for function in &module.functions {
             for inst in function.blocks.iter().flat_map(|block| &block.insts) {
@@ -33,7 +31,6 @@ impl<'m> Plan<'m> {
                 }
             }
         }
-        let state_bytes = program.layout.bytes;
         Self { module, call_conv, state_bytes, budgeted, recursive: recursive(module), routines }
     }
 

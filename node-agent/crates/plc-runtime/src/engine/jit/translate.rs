@@ -12,7 +12,8 @@ use cranelift_codegen::ir::{
 };
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use lineshaft_plc_compiler::ir::{
-    BlockId, Const, FaultCode, FuncId, Function, Inst, Jump, Op, SiteId, Terminator, Ty, Value,
+    BlockId, Const, FaultCode, FuncId, Function, Inlined, Inst, Jump, Location, Op, SiteId, Terminator, Ty,
+    Value,
 };
 use std::collections::HashMap;
 
@@ -226,6 +227,19 @@ impl<'t, 'm> Translation<'t, 'm> {
 
     /// Ends the present block with a fault.
     fn fault(&mut self, code: u64, operands: &[Machine]) {
+        let code = self.int(types::I64, code as i64);
+        let mut operands = operands.to_vec();
+        operands.resize(3, code);
+        let (inlined, site) = self.store_back();
+        let site = self.int(types::I64, i64::from(site.0));
+        if let [first, outer @ ..] = inlined {
+            let (level, this) = self.inlined_level(first);
+            let mut args = vec![self.context, code, level, this];
+            args.extend(operands);
+            self.routine(Entry::Raise.address(), &args, &[]);
+            self.pass_through(outer, site);
+            return;
+        }
         let raise = match self.raise {
             Some(raise) => raise,
             None => {
@@ -237,13 +251,64 @@ impl<'t, 'm> Translation<'t, 'm> {
                 *self.raise.insert(raise)
             }
         };
-        let mut args = vec![self.int(types::I64, code as i64), self.int(types::I64, i64::from(self.site.0))];
-        args.extend(operands);
-        while args.len() < 5 {
-            args.push(args[0]);
-        }
-        let args: Vec<BlockArg> = args.into_iter().map(BlockArg::from).collect();
+        let args: Vec<BlockArg> = [code, site].into_iter().chain(operands).map(BlockArg::from).collect();
         self.build.ins().jump(raise, &args);
+    }
+
+    /// Stores what passes keep out of memory. Gives the inlined functions that the place is in, and the place in
+    /// this one.
+    fn store_back(&mut self) -> (&'m [Inlined], SiteId) {
+        let function = self.function;
+        let Some(context) = function.context(self.site, self.plan.module.sites.len()) else {
+            return (&[], self.site);
+        };
+        for (location, value) in &context.stores {
+            let is_pointer = self.ty(*value) == Ty::Ptr;
+            let mut value = self.value(*value);
+            if is_pointer {
+                value = self.build.ins().isub(value, self.base);
+            }
+            let (base, offset) = match *location {
+                Location::State(offset) => (self.base, offset),
+                Location::Frame(offset) => (self.frame, offset),
+                Location::Param(param, offset) => {
+                    (self.value(function.blocks[0].params[param as usize]), offset)
+                }
+            };
+            let (base, offset) = self.near(base, offset);
+            self.build.ins().store(memory(), value, base, offset);
+        }
+        (&context.inlined, context.site)
+    }
+
+    fn inlined_level(&mut self, inlined: &Inlined) -> (Machine, Machine) {
+        let level = i64::from(inlined.func.0) << 32 | i64::from(inlined.site.0);
+        let this = match inlined.this {
+            Some(this) => {
+                let this = self.value(this);
+                self.build.ins().isub(this, self.base)
+            }
+            None => self.int(types::I64, 0),
+        };
+        (self.int(types::I64, level), this)
+    }
+
+    /// Records the callers that were inlined, then leaves through this function.
+    fn pass_through(&mut self, inlined: &[Inlined], site: Machine) {
+        for inlined in inlined {
+            let (level, this) = self.inlined_level(inlined);
+            self.routine(Entry::Unwind.address(), &[self.context, level, this], &[]);
+        }
+        let unwind = match self.unwind {
+            Some(unwind) => unwind,
+            None => {
+                let unwind = self.build.create_block();
+                self.build.set_cold_block(unwind);
+                self.build.append_block_param(unwind, types::I64);
+                *self.unwind.insert(unwind)
+            }
+        };
+        self.build.ins().jump(unwind, &[BlockArg::from(site)]);
     }
 
     /// Goes on only if `bad` is 0; else faults with the operands that `operands` makes.
@@ -272,20 +337,12 @@ impl<'t, 'm> Translation<'t, 'm> {
 
     /// Leaves through the fault of a callee if `status` is not 0.
     fn guard_call(&mut self, status: Machine) {
-        let unwind = match self.unwind {
-            Some(unwind) => unwind,
-            None => {
-                let unwind = self.build.create_block();
-                self.build.set_cold_block(unwind);
-                self.build.append_block_param(unwind, types::I64);
-                *self.unwind.insert(unwind)
-            }
-        };
         let cold = self.cold_branch(status);
         let next = self.build.current_block();
         self.build.switch_to_block(cold);
-        let site = self.int(types::I64, i64::from(self.site.0));
-        self.build.ins().jump(unwind, &[BlockArg::from(site)]);
+        let (inlined, site) = self.store_back();
+        let site = self.int(types::I64, i64::from(site.0));
+        self.pass_through(inlined, site);
         self.resume(next);
     }
 

@@ -1,0 +1,110 @@
+//! Passes over the IR: they make it faster and change nothing that anybody can see, neither the state after a
+//! scan nor the record of a fault. The interpreter runs the IR as it was lowered and so is their oracle.
+
+mod cfg;
+mod inline;
+mod pointer;
+mod promote;
+
+use crate::ir::{FuncId, Function, Helper, Module, Op, Ty, verify};
+use crate::program::Program;
+use cfg::Shape;
+use pointer::{Hull, Pointers};
+
+/// Bytes of frames that one path of calls may take; see `lower`.
+const FRAMES_MAX: u64 = crate::lower::MAX_FRAMES;
+
+/// Optimises all functions of a program. `None` if there is nothing to gain.
+pub fn optimise(program: &Program) -> Option<Module> {
+    let order = callers_first(&program.module)?;
+    let mut module = program.module.clone();
+    inline::inline(&mut module, &order);
+    if frames(&module, &order) > FRAMES_MAX {
+        return None;
+    }
+    let sites = module.sites.len();
+    let mut hulls: Vec<Vec<Hull>> = module.functions.iter().map(|f| vec![Hull::Nothing; params(f)]).collect();
+    for instance in &program.instances {
+        if let Some(this) = hulls[instance.entry.index()].first_mut() {
+            *this = this.join(Hull::State(i64::from(instance.offset), i64::from(instance.offset)));
+        }
+    }
+    for func in order {
+        let function = &mut module.functions[func.index()];
+        let own = hulls[func.index()].clone();
+        let shape = Shape::new(function);
+        let pointers = Pointers::new(function, &shape.order, &own);
+        for inst in shape.order.iter().flat_map(|block| &function.blocks[*block].insts) {
+            let Op::Call { func, args } = &inst.op else { continue };
+            for (hull, arg) in hulls[func.index()].iter_mut().zip(args) {
+                if function.value_types[arg.index()] == Ty::Ptr {
+                    *hull = hull.join(pointers.hull(*arg));
+                }
+            }
+        }
+        promote::promote(function, &shape, &pointers, sites);
+    }
+    debug_assert_eq!(verify(&module), Ok(()));
+    Some(module)
+}
+
+/// Whether an instruction may end the scan.
+fn may_fault(op: &Op) -> bool {
+    match op {
+        Op::Div { .. }
+        | Op::Call { .. }
+        | Op::CallVirtual { .. }
+        | Op::CheckIndex { .. }
+        | Op::CheckIndexIn { .. }
+        | Op::CheckRange { .. }
+        | Op::CheckNull(_)
+        | Op::CheckPointer { .. }
+        | Op::Poll => true,
+        Op::Helper { helper, .. } => {
+            matches!(helper, Helper::Assert | Helper::StrGet { .. } | Helper::StrSet { .. })
+        }
+        _ => false,
+    }
+}
+
+fn params(function: &Function) -> usize {
+    function.blocks.first().map_or(0, |block| block.params.len())
+}
+
+/// Every function before those that it calls; `None` if calls can come back to where they began.
+fn callers_first(module: &Module) -> Option<Vec<FuncId>> {
+    let mut callers = vec![0_usize; module.functions.len()];
+    for callee in module.functions.iter().flat_map(callees) {
+        callers[callee.index()] += 1;
+    }
+    let mut free: Vec<usize> = (0..callers.len()).filter(|f| callers[*f] == 0).collect();
+    let mut order = Vec::with_capacity(callers.len());
+    while let Some(function) = free.pop() {
+        order.push(FuncId(function as u32));
+        for callee in callees(&module.functions[function]) {
+            callers[callee.index()] -= 1;
+            if callers[callee.index()] == 0 {
+                free.push(callee.index());
+            }
+        }
+    }
+    (order.len() == callers.len()).then_some(order)
+}
+
+fn callees(function: &Function) -> impl Iterator<Item = FuncId> {
+    function.blocks.iter().flat_map(|block| &block.insts).filter_map(|inst| match inst.op {
+        Op::Call { func, .. } => Some(func),
+        _ => None,
+    })
+}
+
+/// Bytes of the frames on the deepest path.
+fn frames(module: &Module, callers_first: &[FuncId]) -> u64 {
+    let mut bytes = vec![0_u64; module.functions.len()];
+    for func in callers_first.iter().rev() {
+        let function = &module.functions[func.index()];
+        let below = callees(function).map(|callee| bytes[callee.index()]).max().unwrap_or(0);
+        bytes[func.index()] = below + u64::from(function.frame_bytes);
+    }
+    bytes.into_iter().max().unwrap_or(0)
+}

@@ -1,0 +1,654 @@
+//! Variables in memory become values: scalar locals, members of the instance, globals.
+//!
+//! Each candidate is loaded at entry, lives in values and block parameters, and is stored back where somebody
+//! else may look: before what may read it, at every exit, and in the context of whatever may fault. After what
+//! may write it, it is loaded again. Locals on the frame are never stored back: nobody sees a frame.
+
+use super::cfg::{Shape, jumps, jumps_mut};
+use super::pointer::{Hull, Pointer, Pointers, Root};
+use crate::ir::{Block, Const, Context, Function, Helper, Inst, Location, Op, SiteId, Terminator, Ty, Value};
+use std::collections::{BTreeMap, HashMap};
+
+/// Instructions from which on only variables that loops use are promoted: the rest costs more than it gains.
+const LARGE: usize = 6_000;
+/// Candidates times blocks, at most.
+const WORK_MAX: usize = 400_000;
+/// Candidates, at most.
+const CANDIDATES_MAX: usize = 256;
+
+/// Bytes that an operation touches.
+#[derive(Clone, Copy, Debug)]
+enum Region {
+    /// From the root: first, and behind the last.
+    Bytes(Root, i64, i64),
+    /// Anything but frames of which no address is given away.
+    Anywhere,
+}
+
+/// A variable that can live in a value.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    root: Root,
+    offset: u32,
+    ty: Ty,
+}
+
+impl Candidate {
+    fn region(&self) -> Region {
+        let start = i64::from(self.offset);
+        Region::Bytes(self.root, start, start + i64::from(self.ty.size()))
+    }
+
+    fn location(&self) -> Location {
+        match self.root {
+            Root::State => Location::State(self.offset),
+            Root::Frame => Location::Frame(self.offset),
+            Root::Param(param) => Location::Param(param, self.offset),
+        }
+    }
+}
+
+/// How two regions lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Overlap {
+    Never,
+    /// Perhaps, depending on addresses that are not known here.
+    Perhaps,
+    /// They share bytes, or an unknown element of one is the other.
+    Surely,
+}
+
+fn overlap(a: Region, b: Region, hulls: &[Hull]) -> Overlap {
+    let (Region::Bytes(a_root, a_low, a_high), Region::Bytes(b_root, b_low, b_high)) = (a, b) else {
+        let frame = |r| matches!(r, Region::Bytes(Root::Frame, ..));
+        return if frame(a) || frame(b) { Overlap::Never } else { Overlap::Perhaps };
+    };
+    let meet = |a: (i64, i64), b: (i64, i64)| a.0 < b.1 && b.0 < a.1;
+    if a_root == b_root {
+        return if meet((a_low, a_high), (b_low, b_high)) { Overlap::Surely } else { Overlap::Never };
+    }
+    let place = |root, low: i64, high: i64| match root {
+        Root::State => Some((low, high)),
+        Root::Frame => None,
+        Root::Param(param) => match hulls[param as usize] {
+            Hull::State(first, last) => Some((first.saturating_add(low), last.saturating_add(high))),
+            _ => None,
+        },
+    };
+    let outside = |root| match root {
+        Root::Param(param) => hulls[param as usize] == Hull::Outside,
+        _ => false,
+    };
+    match (place(a_root, a_low, a_high), place(b_root, b_low, b_high)) {
+        (Some(a), Some(b)) if !meet(a, b) => Overlap::Never,
+        (Some(_), Some(_)) => Overlap::Perhaps,
+        _ if a_root == Root::Frame || b_root == Root::Frame => Overlap::Never,
+        (Some(_), None) if outside(b_root) => Overlap::Never,
+        (None, Some(_)) if outside(a_root) => Overlap::Never,
+        _ => Overlap::Perhaps,
+    }
+}
+
+/// What an operation does to memory, besides loads and stores of candidates.
+#[derive(Default)]
+struct Effect {
+    reads: Vec<Region>,
+    writes: Vec<Region>,
+}
+
+struct Promotion<'p> {
+    function: &'p mut Function,
+    shape: &'p Shape,
+    pointers: &'p Pointers<'p>,
+    sites: usize,
+    candidates: Vec<Candidate>,
+    by_place: HashMap<(Root, u32), usize>,
+    /// What each replaced result is now.
+    replaced: Vec<Option<Value>>,
+    contexts: HashMap<Context, SiteId>,
+}
+
+/// Promotes what can be in one function.
+pub(super) fn promote(function: &mut Function, shape: &Shape, pointers: &Pointers<'_>, sites: usize) {
+    let Some(loops) = shape.loops() else { return };
+    if !shape.predecessors[0].is_empty() {
+        return;
+    }
+    let replaced = vec![None; function.value_types.len()];
+    let contexts = HashMap::new();
+    let mut promotion = Promotion {
+        function,
+        shape,
+        pointers,
+        sites,
+        candidates: Vec::new(),
+        by_place: HashMap::new(),
+        replaced,
+        contexts,
+    };
+    let mut in_loop = vec![false; promotion.function.blocks.len()];
+    for one in &loops {
+        for (flag, inside) in in_loop.iter_mut().zip(&one.inside) {
+            *flag |= inside;
+        }
+    }
+    promotion.choose(&in_loop);
+    if !promotion.candidates.is_empty() {
+        let changed: HashMap<usize, Vec<bool>> =
+            loops.iter().map(|one| (one.head, promotion.changed(&one.inside))).collect();
+        promotion.rewrite(&changed);
+    }
+}
+
+impl Promotion<'_> {
+    /// The variable that an address with an offset is, if it is one.
+    fn place(&self, ptr: Value, offset: u32) -> Option<(Root, u32)> {
+        let pointer = self.pointers.of(ptr)?.moved(i64::from(offset), i64::from(offset));
+        (pointer.low == pointer.high).then_some((pointer.root, u32::try_from(pointer.low).ok()?))
+    }
+
+    fn candidate(&self, ptr: Value, offset: u32) -> Option<usize> {
+        self.by_place.get(&self.place(ptr, offset)?).copied()
+    }
+
+    fn region(&self, ptr: Value, offset: u32, bytes: u32) -> Region {
+        match self.pointers.of(ptr) {
+            None => Region::Anywhere,
+            // A parameter that may be anything may be anywhere.
+            Some(Pointer { root: Root::Param(param), .. })
+                if self.pointers.hulls[param as usize] == Hull::Unknown =>
+            {
+                Region::Anywhere
+            }
+            Some(pointer) => {
+                let at = pointer.moved(i64::from(offset), i64::from(offset));
+                Region::Bytes(at.root, at.low, at.high.saturating_add(i64::from(bytes)))
+            }
+        }
+    }
+
+    /// Picks the candidates: scalars that are only loaded and stored, always with one type.
+    fn choose(&mut self, in_loop: &[bool]) {
+        let insts: usize = self.shape.order.iter().map(|b| self.function.blocks[*b].insts.len()).sum();
+        let mut uses: BTreeMap<(Root, u32), (Ty, usize, bool)> = BTreeMap::new();
+        let mut bad: Vec<Region> = Vec::new();
+        for &block in &self.shape.order {
+            for inst in &self.function.blocks[block].insts {
+                let access = match (&inst.op, inst.result) {
+                    (Op::Load { ptr, offset }, Some(result)) => Some((*ptr, *offset, result)),
+                    (Op::Store { ptr, offset, value }, _) => Some((*ptr, *offset, *value)),
+                    _ => None,
+                };
+                if let Some((ptr, offset, value)) = access {
+                    let ty = self.function.value_types[value.index()];
+                    let region = self.region(ptr, offset, ty.size());
+                    match (region, self.place(ptr, offset)) {
+                        (Region::Bytes(..), Some(place)) => {
+                            let entry = uses.entry(place).or_insert((ty, 0, false));
+                            if entry.0 != ty {
+                                bad.push(region);
+                            }
+                            entry.1 += if in_loop[block] { 8 } else { 1 };
+                            entry.2 |= in_loop[block];
+                        }
+                        _ => bad.push(region),
+                    }
+                }
+                let effect = self.effect(&inst.op);
+                bad.extend(effect.reads.iter().chain(&effect.writes));
+            }
+        }
+        self.exposed(&mut bad);
+        // What overlaps a neighbour of another size.
+        let mut last: Option<(Root, i64)> = None;
+        for ((root, offset), (ty, ..)) in &uses {
+            let (start, end) = (i64::from(*offset), i64::from(*offset) + i64::from(ty.size()));
+            if let Some((last_root, last_end)) = last
+                && last_root == *root
+                && start < last_end
+            {
+                bad.push(Region::Bytes(*root, start, last_end.max(end)));
+                bad.push(Region::Bytes(*root, start - 8, start + 1));
+            }
+            last = Some((*root, end.max(last.filter(|l| l.0 == *root).map_or(end, |l| l.1))));
+        }
+        let bad = Bad::new(&bad);
+        let large = insts > LARGE;
+        let mut found: Vec<(usize, Candidate)> = uses
+            .into_iter()
+            .map(|((root, offset), (ty, weight, looped))| (weight, looped, Candidate { root, offset, ty }))
+            .filter(|(weight, looped, candidate)| {
+                let worth = if large { *looped } else { *weight > 1 || candidate.root == Root::Frame };
+                worth && !bad.touches(candidate)
+            })
+            .map(|(weight, _, candidate)| (weight, candidate))
+            .collect();
+        found.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
+        for (_, candidate) in found {
+            let full = self.candidates.len() >= CANDIDATES_MAX
+                || (self.candidates.len() + 1) * in_loop.len() > WORK_MAX;
+            // Two that may be the same variable cannot both be away from memory.
+            let hulls = self.pointers.hulls;
+            let clashes =
+                |other: &Candidate| overlap(other.region(), candidate.region(), hulls) != Overlap::Never;
+            if !full && !self.candidates.iter().any(clashes) {
+                self.by_place.insert((candidate.root, candidate.offset), self.candidates.len());
+                self.candidates.push(candidate);
+            }
+        }
+    }
+
+    /// Memory that an operation touches, loads and stores left out.
+    fn effect(&self, op: &Op) -> Effect {
+        let mut effect = Effect::default();
+        match op {
+            Op::LoadBit { ptr, offset, .. } => effect.reads.push(self.region(*ptr, *offset, 1)),
+            Op::StoreBit { ptr, offset, .. } => effect.writes.push(self.region(*ptr, *offset, 1)),
+            Op::Copy { to, from, bytes } => {
+                effect.reads.push(self.region(*from, 0, *bytes));
+                effect.writes.push(self.region(*to, 0, *bytes));
+            }
+            Op::Zero { to, bytes } => effect.writes.push(self.region(*to, 0, *bytes)),
+            Op::Call { .. } | Op::CallVirtual { .. } => {
+                effect.reads.push(Region::Anywhere);
+                effect.writes.push(Region::Anywhere);
+            }
+            Op::Helper { helper, args } => self.helper_effect(*helper, args, &mut effect),
+            _ => {}
+        }
+        effect
+    }
+
+    fn helper_effect(&self, helper: Helper, args: &[Value], effect: &mut Effect) {
+        let written = match helper {
+            Helper::StrSet { .. } => args.first(),
+            _ => writes_text(helper).then(|| &args[0]),
+        };
+        for arg in args {
+            if self.function.value_types[arg.index()] != Ty::Ptr {
+                continue;
+            }
+            // Strings of which the place is known are no scalars, whatever is done to them.
+            if let Region::Anywhere = self.region(*arg, 0, 1) {
+                effect.reads.push(Region::Anywhere);
+                if written == Some(arg) {
+                    effect.writes.push(Region::Anywhere);
+                }
+            }
+        }
+    }
+
+    /// Parts of the frame of which the address goes elsewhere.
+    fn exposed(&self, bad: &mut Vec<Region>) {
+        let mut given: Vec<Value> = Vec::new();
+        let mut starts: Vec<i64> = vec![i64::from(self.function.frame_bytes)];
+        for block in self.shape.order.iter().map(|block| &self.function.blocks[*block]) {
+            for inst in &block.insts {
+                match &inst.op {
+                    Op::FrameAddr(offset) => starts.push(i64::from(*offset)),
+                    Op::Store { value, .. } => given.push(*value),
+                    Op::PtrToRef { ptr, .. } => given.push(*ptr),
+                    Op::Select { a, b, .. } => given.extend([a, b]),
+                    Op::Call { args, .. } | Op::Helper { args, .. } => given.extend(args),
+                    Op::CallVirtual { this, args, .. } => {
+                        given.push(*this);
+                        given.extend(args);
+                    }
+                    _ => {}
+                }
+            }
+            given.extend(jumps(&block.end).flat_map(|jump| &jump.args));
+        }
+        starts.sort_unstable();
+        for value in given {
+            if let Some(Pointer { root: Root::Frame, low, .. }) = self.pointers.of(value) {
+                // An object ends where the next one begins.
+                let end = starts.iter().copied().find(|start| *start > low).unwrap_or(i64::MAX);
+                bad.push(Region::Bytes(Root::Frame, low, end));
+            }
+        }
+    }
+
+    /// Candidates that an operation may change without being told so.
+    fn touched<'r>(&'r self, regions: &'r [Region]) -> impl Iterator<Item = usize> {
+        let hulls = self.pointers.hulls;
+        self.candidates.iter().enumerate().filter_map(move |(index, candidate)| {
+            let region = candidate.region();
+            regions.iter().any(|r| overlap(*r, region, hulls) != Overlap::Never).then_some(index)
+        })
+    }
+
+    /// Effects of an instruction that is not the load or store of a candidate.
+    fn all_effects(&self, inst: &Inst) -> Effect {
+        let mut effect = self.effect(&inst.op);
+        match (&inst.op, inst.result) {
+            (Op::Load { ptr, offset }, Some(result)) if self.candidate(*ptr, *offset).is_none() => {
+                let bytes = self.function.value_types[result.index()].size();
+                effect.reads.push(self.region(*ptr, *offset, bytes));
+            }
+            (Op::Store { ptr, offset, value }, _) if self.candidate(*ptr, *offset).is_none() => {
+                let bytes = self.function.value_types[value.index()].size();
+                effect.writes.push(self.region(*ptr, *offset, bytes));
+            }
+            _ => {}
+        }
+        effect
+    }
+
+    /// Candidates that get another value somewhere in these blocks.
+    fn changed(&self, inside: &[bool]) -> Vec<bool> {
+        let mut changed = vec![false; self.candidates.len()];
+        for (block, _) in inside.iter().enumerate().filter(|(_, inside)| **inside) {
+            for inst in &self.function.blocks[block].insts {
+                if let Op::Store { ptr, offset, .. } = inst.op
+                    && let Some(candidate) = self.candidate(ptr, offset)
+                {
+                    changed[candidate] = true;
+                    continue;
+                }
+                let effect = self.all_effects(inst);
+                for candidate in self.touched(&effect.writes) {
+                    changed[candidate] = true;
+                }
+            }
+        }
+        changed
+    }
+
+    /// Candidates that may differ from memory at the start of each block.
+    fn dirty(&self) -> Vec<Vec<bool>> {
+        let mut at_start = vec![vec![false; self.candidates.len()]; self.function.blocks.len()];
+        let mut changed = true;
+        while changed {
+            changed = false;
+            for &block in &self.shape.order {
+                let mut dirty = at_start[block].clone();
+                for inst in &self.function.blocks[block].insts {
+                    self.step_dirty(inst, &mut dirty);
+                }
+                for jump in jumps(&self.function.blocks[block].end) {
+                    for (to, from) in at_start[jump.block.index()].iter_mut().zip(&dirty) {
+                        changed |= *from && !*to;
+                        *to |= from;
+                    }
+                }
+            }
+        }
+        at_start
+    }
+
+    fn step_dirty(&self, inst: &Inst, dirty: &mut [bool]) {
+        if let Op::Store { ptr, offset, .. } = inst.op
+            && let Some(candidate) = self.candidate(ptr, offset)
+        {
+            dirty[candidate] = self.candidates[candidate].root != Root::Frame;
+            return;
+        }
+        let effect = self.all_effects(inst);
+        for candidate in self.touched(&effect.reads).chain(self.touched(&effect.writes)) {
+            dirty[candidate] = false;
+        }
+    }
+
+    fn rewrite(&mut self, changed: &HashMap<usize, Vec<bool>>) {
+        let dirty = self.dirty();
+        let blocks = self.function.blocks.len();
+        let mut at_end: Vec<Option<Vec<Value>>> = vec![None; blocks];
+        // Parameters that were added: block, candidate.
+        let mut added: Vec<Vec<usize>> = vec![Vec::new(); blocks];
+        for position in 0..self.shape.order.len() {
+            let block = self.shape.order[position];
+            let mut insts = Vec::new();
+            let mut values = if block == 0 {
+                self.load_all(&mut insts)
+            } else {
+                self.at_start(block, &at_end, changed.get(&block), &mut added[block])
+            };
+            let old = std::mem::take(&mut self.function.blocks[block].insts);
+            let mut dirty = dirty[block].clone();
+            for inst in old {
+                self.inst(inst, &mut values, &mut dirty, &mut insts);
+            }
+            self.finish(block, &values, &dirty, &mut insts);
+            self.function.blocks[block].insts = insts;
+            at_end[block] = Some(values);
+        }
+        for &block in &self.shape.order {
+            let Some(values) = &at_end[block] else { continue };
+            for jump in jumps_mut(&mut self.function.blocks[block].end) {
+                jump.args.extend(added[jump.block.index()].iter().map(|candidate| values[*candidate]));
+            }
+        }
+        self.replace();
+    }
+
+    /// What was loaded before counts as what it was replaced with.
+    fn replace(&mut self) {
+        let replaced = std::mem::take(&mut self.replaced);
+        let resolve = |mut value: Value| {
+            while let Some(Some(next)) = replaced.get(value.index()) {
+                value = *next;
+            }
+            value
+        };
+        for Block { insts, end, .. } in &mut self.function.blocks {
+            for inst in insts {
+                crate::ir::rewrite(&mut inst.op, resolve);
+            }
+            crate::ir::rewrite_end(end, resolve);
+        }
+        for context in &mut self.function.contexts {
+            context.rewrite(resolve);
+        }
+    }
+
+    fn load_all(&mut self, insts: &mut Vec<Inst>) -> Vec<Value> {
+        (0..self.candidates.len())
+            .map(|candidate| match self.candidates[candidate].root {
+                // Nobody reads a local before it is written.
+                Root::Frame => {
+                    let ty = self.candidates[candidate].ty;
+                    self.emit(insts, Some(ty), Op::Const(zero(ty)))
+                }
+                _ => self.load(candidate, insts),
+            })
+            .collect()
+    }
+
+    fn emit(&mut self, insts: &mut Vec<Inst>, ty: Option<Ty>, op: Op) -> Value {
+        let result = ty.map(|ty| self.function.value(ty));
+        insts.push(Inst { result, op, site: SiteId(0) });
+        result.unwrap_or_default()
+    }
+
+    /// The address of a candidate in memory.
+    fn address(&mut self, candidate: usize, insts: &mut Vec<Inst>) -> (Value, u32) {
+        let Candidate { root, offset, .. } = self.candidates[candidate];
+        match root {
+            Root::State => (self.emit(insts, Some(Ty::Ptr), Op::StateAddr(offset)), 0),
+            Root::Frame => (self.emit(insts, Some(Ty::Ptr), Op::FrameAddr(offset)), 0),
+            Root::Param(param) => (self.function.blocks[0].params[param as usize], offset),
+        }
+    }
+
+    fn load(&mut self, candidate: usize, insts: &mut Vec<Inst>) -> Value {
+        let (ptr, offset) = self.address(candidate, insts);
+        self.emit(insts, Some(self.candidates[candidate].ty), Op::Load { ptr, offset })
+    }
+
+    fn store(&mut self, candidate: usize, value: Value, insts: &mut Vec<Inst>) {
+        let (ptr, offset) = self.address(candidate, insts);
+        self.emit(insts, None, Op::Store { ptr, offset, value });
+    }
+
+    /// Values at the start of a block, with parameters where they differ by the way there.
+    fn at_start(
+        &mut self,
+        block: usize,
+        at_end: &[Option<Vec<Value>>],
+        changed: Option<&Vec<bool>>,
+        added: &mut Vec<usize>,
+    ) -> Vec<Value> {
+        let shape = self.shape;
+        let known: Vec<&Vec<Value>> =
+            shape.predecessors[block].iter().filter_map(|p| at_end[*p].as_ref()).collect();
+        let mut values = Vec::with_capacity(self.candidates.len());
+        for candidate in 0..self.candidates.len() {
+            let first = known[0][candidate];
+            let differ = known.iter().any(|values| values[candidate] != first);
+            if differ || changed.is_some_and(|changed| changed[candidate]) {
+                let param = self.function.value(self.candidates[candidate].ty);
+                self.function.blocks[block].params.push(param);
+                added.push(candidate);
+                values.push(param);
+            } else {
+                values.push(first);
+            }
+        }
+        values
+    }
+
+    fn inst(&mut self, mut inst: Inst, values: &mut [Value], dirty: &mut [bool], insts: &mut Vec<Inst>) {
+        match inst.op {
+            Op::Load { ptr, offset } => {
+                if let (Some(candidate), Some(result)) = (self.candidate(ptr, offset), inst.result) {
+                    self.replaced[result.index()] = Some(values[candidate]);
+                    return;
+                }
+            }
+            Op::Store { ptr, offset, value } => {
+                if let Some(candidate) = self.candidate(ptr, offset) {
+                    values[candidate] = self.now(value);
+                    dirty[candidate] = self.candidates[candidate].root != Root::Frame;
+                    return;
+                }
+            }
+            _ => {}
+        }
+        let effect = self.all_effects(&inst);
+        let written: Vec<usize> = self.touched(&effect.writes).collect();
+        let read: Vec<usize> = self.touched(&effect.reads).collect();
+        for candidate in read.into_iter().chain(written.iter().copied()) {
+            if std::mem::replace(&mut dirty[candidate], false) {
+                self.store(candidate, values[candidate], insts);
+            }
+        }
+        if super::may_fault(&inst.op) {
+            inst.site = self.context(inst.site, values, dirty);
+        }
+        insts.push(inst);
+        for candidate in written {
+            values[candidate] = self.load(candidate, insts);
+        }
+    }
+
+    /// A value as it is known now.
+    fn now(&self, mut value: Value) -> Value {
+        while let Some(Some(next)) = self.replaced.get(value.index()) {
+            value = *next;
+        }
+        value
+    }
+
+    /// A site at which a fault stores what differs from memory.
+    fn context(&mut self, site: SiteId, values: &[Value], dirty: &[bool]) -> SiteId {
+        let stores: Vec<(Location, Value)> = self
+            .candidates
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| dirty[*index])
+            .map(|(index, candidate)| (candidate.location(), values[index]))
+            .collect();
+        if stores.is_empty() {
+            return site;
+        }
+        let before = self.function.context(site, self.sites);
+        let (inlined, site) = before.map_or((Vec::new(), site), |c| (c.inlined.clone(), c.site));
+        let context = Context { inlined, site, stores };
+        if let Some(known) = self.contexts.get(&context) {
+            return *known;
+        }
+        let id = SiteId((self.sites + self.function.contexts.len()) as u32);
+        self.function.contexts.push(context.clone());
+        self.contexts.insert(context, id);
+        id
+    }
+
+    /// The end of a block.
+    fn finish(&mut self, block: usize, values: &[Value], dirty: &[bool], insts: &mut Vec<Inst>) {
+        if let Terminator::Fault { site, .. } = self.function.blocks[block].end {
+            let context = self.context(site, values, dirty);
+            if let Terminator::Fault { site, .. } = &mut self.function.blocks[block].end {
+                *site = context;
+            }
+        }
+        if let Terminator::Return(_) = self.function.blocks[block].end {
+            for candidate in (0..dirty.len()).filter(|c| dirty[*c]) {
+                self.store(candidate, values[candidate], insts);
+            }
+        }
+    }
+}
+
+/// Regions that no candidate may share bytes with.
+struct Bad {
+    /// By root, sorted: first byte, and the last end up to there.
+    ranges: HashMap<Root, Vec<(i64, i64)>>,
+}
+
+impl Bad {
+    fn new(regions: &[Region]) -> Self {
+        let mut ranges: HashMap<Root, Vec<(i64, i64)>> = HashMap::new();
+        for region in regions {
+            if let Region::Bytes(root, low, high) = region {
+                ranges.entry(*root).or_default().push((*low, *high));
+            }
+        }
+        for list in ranges.values_mut() {
+            list.sort_unstable();
+            let mut furthest = i64::MIN;
+            for (_, high) in list.iter_mut() {
+                furthest = furthest.max(*high);
+                *high = furthest;
+            }
+        }
+        Self { ranges }
+    }
+
+    fn touches(&self, candidate: &Candidate) -> bool {
+        let Some(list) = self.ranges.get(&candidate.root) else { return false };
+        let start = i64::from(candidate.offset);
+        let end = start + i64::from(candidate.ty.size());
+        let before = list.partition_point(|(low, _)| *low < end);
+        before > 0 && list[before - 1].1 > start
+    }
+}
+
+fn zero(ty: Ty) -> Const {
+    match ty {
+        Ty::I8 => Const::I8(0),
+        Ty::I16 => Const::I16(0),
+        Ty::I32 => Const::I32(0),
+        Ty::I64 => Const::I64(0),
+        Ty::F32 => Const::F32(0.0),
+        Ty::F64 => Const::F64(0.0),
+        Ty::Ptr => Const::Null,
+    }
+}
+
+/// Whether the first argument is a string that the routine stores.
+fn writes_text(helper: Helper) -> bool {
+    matches!(
+        helper,
+        Helper::StrAssign { .. }
+            | Helper::StrConcat { .. }
+            | Helper::StrLeft { .. }
+            | Helper::StrRight { .. }
+            | Helper::StrMid { .. }
+            | Helper::StrInsert { .. }
+            | Helper::StrDelete { .. }
+            | Helper::StrReplace { .. }
+            | Helper::ToString { .. }
+            | Helper::StrConvert { .. }
+    )
+}
