@@ -5,6 +5,7 @@ mod cfg;
 mod inline;
 mod pointer;
 mod promote;
+mod region;
 
 use crate::ir::{FuncId, Function, Helper, Module, Op, Ty, verify};
 use crate::program::Program;
