@@ -16,7 +16,7 @@ const MS: i64 = 1_000_000;
 /// A program that adds 1 to the byte at 80, copies input byte 0 to output byte 0, and faults when input byte 1
 /// is above 9.
 fn program(tasks: &[(&str, Trigger, u32)]) -> Arc<Program> {
-    let types = [Ty::Ptr, Ty::I8, Ty::I8, Ty::I8, Ty::I8, Ty::I64, Ty::Ptr];
+    let types = [Ty::Ptr, Ty::I8, Ty::I8, Ty::I8, Ty::I8, Ty::I64, Ty::Ptr, Ty::I8];
     let inst = |result: Option<u32>, op| Inst { result: result.map(Value), op, site: SiteId(0) };
     let (state, v) = (Value(6), Value);
     let insts = vec![
@@ -28,8 +28,8 @@ fn program(tasks: &[(&str, Trigger, u32)]) -> Arc<Program> {
         inst(Some(4), Op::Load { ptr: state, offset: 65 }),
         inst(Some(5), Op::ZeroExtend(v(4))),
         inst(None, Op::CheckIndex { index: v(5), low: 0, high: 9 }),
-        inst(Some(1), Op::Load { ptr: state, offset: 64 }),
-        inst(None, Op::Store { ptr: state, offset: 72, value: v(1) }),
+        inst(Some(7), Op::Load { ptr: state, offset: 64 }),
+        inst(None, Op::Store { ptr: state, offset: 72, value: v(7) }),
     ];
     let block = Block { params: vec![Value(0)], insts, end: Terminator::Return(None) };
     let function = Function {
