@@ -4,7 +4,9 @@
 mod cfg;
 mod inline;
 mod pointer;
+mod polls;
 mod promote;
+mod ranges;
 mod region;
 
 use crate::ir::{FuncId, Function, Helper, Module, Op, Ty, verify};
@@ -15,8 +17,9 @@ use pointer::{Hull, Pointers};
 /// Bytes of frames that one path of calls may take; see `lower`.
 const FRAMES_MAX: u64 = crate::lower::MAX_FRAMES;
 
-/// Optimises all functions of a program. `None` if there is nothing to gain.
-pub fn optimise(program: &Program) -> Option<Module> {
+/// Optimises all functions of a program. `None` if that is not done. `counted`: back edges are counted, so each one
+/// keeps its poll.
+pub fn optimise(program: &Program, counted: bool) -> Option<Module> {
     let order = callers_first(&program.module)?;
     let mut module = program.module.clone();
     inline::inline(&mut module, &order);
@@ -44,6 +47,10 @@ pub fn optimise(program: &Program) -> Option<Module> {
             }
         }
         promote::promote(function, &shape, &pointers, sites);
+        ranges::apply(function, &shape);
+        if !counted {
+            polls::thin_out(function, &shape);
+        }
     }
     debug_assert_eq!(verify(&module), Ok(()));
     Some(module)

@@ -82,6 +82,15 @@ impl Shape {
         a
     }
 
+    pub(super) fn is_reached(&self, block: usize) -> bool {
+        self.number[block] != usize::MAX
+    }
+
+    /// The block that every way to `block` comes through last; none for the entry.
+    pub(super) fn dominator(&self, block: usize) -> Option<usize> {
+        (block != 0 && self.is_reached(block)).then(|| self.idom[block])
+    }
+
     pub(super) fn dominates(&self, above: usize, below: usize) -> bool {
         let mut at = below;
         while self.number[at] > self.number[above] {
@@ -109,13 +118,13 @@ impl Shape {
             }
             let mut inside = vec![false; self.number.len()];
             inside[head] = true;
-            let mut open = latches;
+            let mut open = latches.clone();
             while let Some(block) = open.pop() {
                 if !std::mem::replace(&mut inside[block], true) {
                     open.extend(&self.predecessors[block]);
                 }
             }
-            loops.push(Loop { head, inside });
+            loops.push(Loop { head, latches, inside });
         }
         Some(loops)
     }
@@ -125,6 +134,8 @@ impl Shape {
 #[derive(Debug)]
 pub(super) struct Loop {
     pub(super) head: usize,
+    /// Where it goes back to the head.
+    pub(super) latches: Vec<usize>,
     /// Whether each block belongs to it.
     pub(super) inside: Vec<bool>,
 }

@@ -9,6 +9,8 @@ use std::collections::HashMap;
 const INSTS_MAX: usize = 6_000;
 /// Rounds after which bounds that still move are given up.
 const ROUNDS: usize = 3;
+/// Rounds without an answer after which none is sought any more.
+const ROUNDS_MAX: usize = 60;
 /// Dominators that are asked for facts.
 const STEPS_MAX: usize = 64;
 
@@ -36,7 +38,9 @@ pub(super) fn apply(function: &mut Function, shape: &Shape) {
         return;
     }
     let mut ranges = Ranges::new(function, shape);
-    ranges.solve();
+    if !ranges.solve() {
+        return;
+    }
     let plans: Vec<(usize, Vec<Change>)> =
         shape.order.iter().map(|block| (*block, ranges.changes(*block))).collect();
     for (block, changes) in plans {
@@ -168,19 +172,23 @@ impl<'r> Ranges<'r> {
         &self.function.blocks[block]
     }
 
-    fn solve(&mut self) {
+    /// Whether an answer was found.
+    fn solve(&mut self) -> bool {
         for param in &self.block(0).params {
             self.ranges[param.index()] = Some(full(self.ty(*param)));
         }
-        for round in 0.. {
-            if !self.round(round >= ROUNDS) {
-                break;
+        let mut round = 0;
+        while self.round(round >= ROUNDS) {
+            round += 1;
+            if round > ROUNDS_MAX {
+                return false;
             }
         }
         // Bounds that were given up come back where every way to them has one.
         for _ in 0..2 {
             self.tighten();
         }
+        true
     }
 
     /// Whether anything changed. `give_up`: what still moves goes to the end of its type.

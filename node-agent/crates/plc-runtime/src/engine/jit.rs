@@ -68,7 +68,7 @@ impl Jit {
     /// Compiles everything.
     pub(super) fn new(program: &Program, budgeted: bool) -> Result<Self, Refusal> {
         let isa = machine()?;
-        let optimised = passes::optimise(program);
+        let optimised = passes::optimise(program, budgeted);
         let module = optimised.as_ref().unwrap_or(&program.module);
         let plan = Plan::new(module, program.layout.bytes, isa.default_call_conv(), budgeted);
         let bodies = link::compile(&plan, &*isa)?;

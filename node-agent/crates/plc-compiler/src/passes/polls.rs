@@ -1,0 +1,203 @@
+//! Polls where they cost: a counted loop without loops and calls inside polls once in many passes.
+//!
+//! The counter of such a loop runs to the nearer of its end and the end of a stretch; only there it polls. A pass
+//! takes bounded time, so what runs still ends in time.
+
+use super::cfg::{Loop, Shape};
+use crate::ir::{
+    Block, BlockId, Cond, Const, Function, Helper, Inst, IntOp, Jump, Op, SiteId, Terminator, Ty, Value,
+};
+use std::collections::HashMap;
+
+/// Passes of a stretch.
+const STRETCH: i64 = 256;
+/// Instructions of a loop that counts as short.
+const INSTS_MAX: usize = 200;
+
+/// Rewrites all loops of a function that allow it.
+pub(super) fn thin_out(function: &mut Function, shape: &Shape) {
+    let Some(loops) = shape.loops() else { return };
+    let innermost: Vec<&Loop> = loops
+        .iter()
+        .filter(|one| !loops.iter().any(|other| other.head != one.head && one.inside[other.head]))
+        .collect();
+    for one in innermost {
+        if let Some(counted) = Counted::of(function, one, shape) {
+            counted.stretch(function);
+        }
+    }
+}
+
+/// A loop that ends in `next <= end` (or `>=`), with the poll in the block of that comparison.
+struct Counted {
+    head: usize,
+    latch: usize,
+    /// Position of the poll in the latch.
+    poll: usize,
+    up: bool,
+    next: Value,
+    end: Value,
+    /// Where the loop is entered from.
+    entries: Vec<usize>,
+}
+
+impl Counted {
+    fn of(function: &Function, one: &Loop, shape: &Shape) -> Option<Self> {
+        let [latch] = one.latches[..] else { return None };
+        let blocks = one.inside.iter().enumerate().filter(|(_, inside)| **inside).map(|(block, _)| block);
+        let mut insts = 0;
+        let mut polls = 0;
+        for block in blocks.clone() {
+            for inst in &function.blocks[block].insts {
+                insts += 1;
+                match &inst.op {
+                    Op::Poll => polls += 1,
+                    Op::Call { .. } | Op::Copy { .. } | Op::Zero { .. } => return None,
+                    Op::Helper { helper, .. } if !is_short(*helper) => return None,
+                    _ => {}
+                }
+            }
+        }
+        let poll = function.blocks[latch].insts.iter().position(|inst| matches!(inst.op, Op::Poll))?;
+        if polls != 1 || insts > INSTS_MAX {
+            return None;
+        }
+        let Terminator::Branch { cond, then, otherwise } = &function.blocks[latch].end else { return None };
+        if then.block.index() != one.head || one.inside[otherwise.block.index()] {
+            return None;
+        }
+        let made: HashMap<Value, &Op> = function.blocks[latch]
+            .insts
+            .iter()
+            .filter_map(|inst| inst.result.map(|result| (result, &inst.op)))
+            .collect();
+        let Op::IntCmp { cond, signed: true, a, b } = made.get(cond)? else { return None };
+        let up = match cond {
+            Cond::Le => true,
+            Cond::Ge => false,
+            _ => return None,
+        };
+        // What is compared moves by a small constant in each pass.
+        let outside = |value: &Value| {
+            !blocks.clone().any(|block| {
+                let block = &function.blocks[block];
+                block.params.contains(value) || block.insts.iter().any(|inst| inst.result == Some(*value))
+            })
+        };
+        let is_constant = matches!(made.get(b), Some(Op::Const(_)));
+        if !(outside(b) || is_constant) || !steps(function, &made, *a, up) {
+            return None;
+        }
+        let entries = shape.predecessors[one.head].iter().copied().filter(|p| *p != latch).collect();
+        Some(Self { head: one.head, latch, poll, up, next: *a, end: *b, entries })
+    }
+
+    /// Splits the way back in two: the short one without, the other with the poll.
+    fn stretch(self, function: &mut Function) {
+        let ty = function.value_types[self.next.index()];
+        let limit = function.value(ty);
+        // Before the loop the stretch is empty: the first pass ends at the long way.
+        for entry in &self.entries {
+            let none = function.value(ty);
+            let start = if self.up { lowest(ty) } else { highest(ty) };
+            function.blocks[*entry].insts.push(Inst { result: Some(none), op: Op::Const(start), site: SiteId(0) });
+            for jump in super::cfg::jumps_mut(&mut function.blocks[*entry].end) {
+                if jump.block.index() == self.head {
+                    jump.args.push(none);
+                }
+            }
+        }
+        function.blocks[self.head].params.push(limit);
+        let poll = function.blocks[self.latch].insts.remove(self.poll);
+        let site = poll.site;
+        let mut insts = vec![poll];
+        let mut emit = |function: &mut Function, insts: &mut Vec<Inst>, ty: Ty, op: Op| {
+            let value = function.value(ty);
+            insts.push(Inst { result: Some(value), op, site });
+            value
+        };
+        let cond = if self.up { Cond::Le } else { Cond::Ge };
+        // A constant end is made again here: its value in the latch reaches this block too.
+        let step = emit(function, &mut insts, ty, Op::Const(constant(ty, STRETCH)));
+        let op = if self.up { IntOp::Sub } else { IntOp::Add };
+        // `end` less a stretch, unless that leaves the type.
+        let near = emit(function, &mut insts, ty, Op::Int { op, a: self.end, b: step });
+        let fits = emit(function, &mut insts, Ty::I8, Op::IntCmp { cond, signed: true, a: near, b: self.end });
+        let far = emit(function, &mut insts, Ty::I8, Op::IntCmp { cond, signed: true, a: self.next, b: near });
+        let far = emit(function, &mut insts, Ty::I8, Op::Int { op: IntOp::And, a: far, b: fits });
+        let op = if self.up { IntOp::Add } else { IntOp::Sub };
+        let moved = emit(function, &mut insts, ty, Op::Int { op, a: self.next, b: step });
+        let new = emit(function, &mut insts, ty, Op::Select { cond: far, a: moved, b: self.end });
+        let more = emit(
+            function,
+            &mut insts,
+            Ty::I8,
+            Op::IntCmp { cond, signed: true, a: self.next, b: self.end },
+        );
+        let mut end = std::mem::replace(&mut function.blocks[self.latch].end, Terminator::Return(None));
+        let slow = BlockId(function.blocks.len() as u32);
+        let inside = function.value(Ty::I8);
+        let op = Op::IntCmp { cond, signed: true, a: self.next, b: limit };
+        function.blocks[self.latch].insts.push(Inst { result: Some(inside), op, site });
+        if let Terminator::Branch { cond, then, .. } = &mut end {
+            let mut again = then.clone();
+            again.args.push(limit);
+            then.args.push(new);
+            *cond = more;
+            let otherwise = Jump { block: slow, args: Vec::new() };
+            function.blocks[self.latch].end = Terminator::Branch { cond: inside, then: again, otherwise };
+        }
+        function.blocks.push(Block { params: Vec::new(), insts, end });
+    }
+}
+
+/// Whether a value is the loop's counter after a step of 1 to [`STRETCH`], in the direction of the loop.
+fn steps(function: &Function, made: &HashMap<Value, &Op>, next: Value, up: bool) -> bool {
+    let value = |v: &Value| match made.get(v) {
+        Some(Op::Const(Const::I32(v))) => Some(i64::from(*v)),
+        Some(Op::Const(Const::I64(v))) => Some(*v),
+        // A constant of a block before.
+        None => function.blocks.iter().flat_map(|block| &block.insts).find_map(|inst| match inst.op {
+            Op::Const(Const::I64(c)) if inst.result == Some(*v) => Some(c),
+            _ => None,
+        }),
+        _ => None,
+    };
+    let sum = match made.get(&next) {
+        Some(Op::Truncate(wide)) => made.get(wide),
+        other => other,
+    };
+    let Some(Op::Int { op: IntOp::Add, b, .. }) = sum else { return false };
+    value(b).is_some_and(|step| if up { (1..=STRETCH).contains(&step) } else { (-STRETCH..0).contains(&step) })
+}
+
+/// Routines that take no longer than some instructions.
+fn is_short(helper: Helper) -> bool {
+    matches!(
+        helper,
+        Helper::Math(_) | Helper::Atan2 | Helper::Pow | Helper::Assert | Helper::StrLen { .. } | Helper::StrGet { .. }
+    )
+}
+
+fn constant(ty: Ty, value: i64) -> Const {
+    match ty {
+        Ty::I8 => Const::I8(value as i8),
+        Ty::I16 => Const::I16(value as i16),
+        Ty::I32 => Const::I32(value as i32),
+        _ => Const::I64(value),
+    }
+}
+
+fn lowest(ty: Ty) -> Const {
+    match ty {
+        Ty::I32 => Const::I32(i32::MIN),
+        _ => Const::I64(i64::MIN),
+    }
+}
+
+fn highest(ty: Ty) -> Const {
+    match ty {
+        Ty::I32 => Const::I32(i32::MAX),
+        _ => Const::I64(i64::MAX),
+    }
+}
