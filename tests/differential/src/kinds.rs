@@ -68,6 +68,11 @@ impl Kind {
         INTEGERS.contains(&self)
     }
 
+    /// More than 8 bits.
+    pub(crate) fn is_wide(self) -> bool {
+        self.bits() > 8
+    }
+
     pub(crate) fn is_bits(self) -> bool {
         matches!(self, Byte | Word | Dword | Lword)
     }

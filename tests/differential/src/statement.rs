@@ -82,7 +82,9 @@ impl Scope<'_, '_> {
         let kind = self.choices.of(&INTEGERS);
         let Some(variable) = self.place_to_write(kind) else { return Ok(()) };
         let bound = |scope: &mut Self| match scope.choices.below(6) {
-            0..4 => format!("{}#{}", kind.name(), scope.choices.below(11)),
+            0..3 => format!("{}#{}", kind.name(), scope.choices.below(11)),
+            // Longer than a stretch between two polls.
+            3 => format!("{}#{}", kind.name(), scope.choices.below(if kind.is_wide() { 700 } else { 120 })),
             4 => kind.literal(scope.choices),
             _ => scope.expression(kind, 1),
         };

@@ -100,7 +100,11 @@ impl Counted {
         for entry in &self.entries {
             let none = function.value(ty);
             let start = if self.up { lowest(ty) } else { highest(ty) };
-            function.blocks[*entry].insts.push(Inst { result: Some(none), op: Op::Const(start), site: SiteId(0) });
+            function.blocks[*entry].insts.push(Inst {
+                result: Some(none),
+                op: Op::Const(start),
+                site: SiteId(0),
+            });
             for jump in super::cfg::jumps_mut(&mut function.blocks[*entry].end) {
                 if jump.block.index() == self.head {
                     jump.args.push(none);
@@ -111,7 +115,7 @@ impl Counted {
         let poll = function.blocks[self.latch].insts.remove(self.poll);
         let site = poll.site;
         let mut insts = vec![poll];
-        let mut emit = |function: &mut Function, insts: &mut Vec<Inst>, ty: Ty, op: Op| {
+        let emit = |function: &mut Function, insts: &mut Vec<Inst>, ty: Ty, op: Op| {
             let value = function.value(ty);
             insts.push(Inst { result: Some(value), op, site });
             value
@@ -122,18 +126,16 @@ impl Counted {
         let op = if self.up { IntOp::Sub } else { IntOp::Add };
         // `end` less a stretch, unless that leaves the type.
         let near = emit(function, &mut insts, ty, Op::Int { op, a: self.end, b: step });
-        let fits = emit(function, &mut insts, Ty::I8, Op::IntCmp { cond, signed: true, a: near, b: self.end });
-        let far = emit(function, &mut insts, Ty::I8, Op::IntCmp { cond, signed: true, a: self.next, b: near });
+        let fits =
+            emit(function, &mut insts, Ty::I8, Op::IntCmp { cond, signed: true, a: near, b: self.end });
+        let far =
+            emit(function, &mut insts, Ty::I8, Op::IntCmp { cond, signed: true, a: self.next, b: near });
         let far = emit(function, &mut insts, Ty::I8, Op::Int { op: IntOp::And, a: far, b: fits });
         let op = if self.up { IntOp::Add } else { IntOp::Sub };
         let moved = emit(function, &mut insts, ty, Op::Int { op, a: self.next, b: step });
         let new = emit(function, &mut insts, ty, Op::Select { cond: far, a: moved, b: self.end });
-        let more = emit(
-            function,
-            &mut insts,
-            Ty::I8,
-            Op::IntCmp { cond, signed: true, a: self.next, b: self.end },
-        );
+        let more =
+            emit(function, &mut insts, Ty::I8, Op::IntCmp { cond, signed: true, a: self.next, b: self.end });
         let mut end = std::mem::replace(&mut function.blocks[self.latch].end, Terminator::Return(None));
         let slow = BlockId(function.blocks.len() as u32);
         let inside = function.value(Ty::I8);
@@ -168,14 +170,20 @@ fn steps(function: &Function, made: &HashMap<Value, &Op>, next: Value, up: bool)
         other => other,
     };
     let Some(Op::Int { op: IntOp::Add, b, .. }) = sum else { return false };
-    value(b).is_some_and(|step| if up { (1..=STRETCH).contains(&step) } else { (-STRETCH..0).contains(&step) })
+    value(b)
+        .is_some_and(|step| if up { (1..=STRETCH).contains(&step) } else { (-STRETCH..0).contains(&step) })
 }
 
 /// Routines that take no longer than some instructions.
 fn is_short(helper: Helper) -> bool {
     matches!(
         helper,
-        Helper::Math(_) | Helper::Atan2 | Helper::Pow | Helper::Assert | Helper::StrLen { .. } | Helper::StrGet { .. }
+        Helper::Math(_)
+            | Helper::Atan2
+            | Helper::Pow
+            | Helper::Assert
+            | Helper::StrLen { .. }
+            | Helper::StrGet { .. }
     )
 }
 

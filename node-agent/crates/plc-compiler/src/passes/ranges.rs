@@ -20,7 +20,7 @@ type Range = (i64, i64);
 /// A value lies in a range wherever some block or edge is reached.
 type Fact = (Value, Range);
 
-struct Ranges<'r> {
+struct Solver<'r> {
     function: &'r Function,
     shape: &'r Shape,
     /// Operation that defines each value, if one does.
@@ -37,7 +37,7 @@ pub(super) fn apply(function: &mut Function, shape: &Shape) {
     if insts > INSTS_MAX {
         return;
     }
-    let mut ranges = Ranges::new(function, shape);
+    let mut ranges = Solver::new(function, shape);
     if !ranges.solve() {
         return;
     }
@@ -64,7 +64,11 @@ enum Change {
     Drop,
     Replace(Op),
     /// `a / by` or `a MOD by` for `a` from 0 to 2^31 - 1.
-    Multiply { rem: bool, a: Value, by: u32 },
+    Multiply {
+        rem: bool,
+        a: Value,
+        by: u32,
+    },
 }
 
 /// `a / by` is `a * m >> s` with `m` = 2^s / by, rounded up: exact for `a` below 2^31 where s is 32 more than the
@@ -151,7 +155,7 @@ fn narrowed(cond: Cond, a: Range, b: Range) -> (Range, Range) {
     }
 }
 
-impl<'r> Ranges<'r> {
+impl<'r> Solver<'r> {
     fn new(function: &'r Function, shape: &'r Shape) -> Self {
         let mut made = vec![None; function.value_types.len()];
         for inst in shape.order.iter().flat_map(|block| &function.blocks[*block].insts) {
@@ -468,7 +472,8 @@ impl<'r> Ranges<'r> {
 
     fn multiplied(&self, rem: bool, a: Value, b: Value, block: usize) -> Change {
         let (x, y) = (self.at(a, block, &[], 0), self.at(b, block, &[], 0));
-        let fits = self.ty(a) == Ty::I32 && x.0 >= 0 && y.0 == y.1 && y.0 > 1 && !(y.0 as u64).is_power_of_two();
+        let fits =
+            self.ty(a) == Ty::I32 && x.0 >= 0 && y.0 == y.1 && y.0 > 1 && !(y.0 as u64).is_power_of_two();
         if fits { Change::Multiply { rem, a, by: y.0 as u32 } } else { Change::Keep }
     }
 }
