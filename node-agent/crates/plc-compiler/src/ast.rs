@@ -278,7 +278,11 @@ pub(crate) enum TypeRefKind {
         base: Option<Name>,
         values: Vec<(Name, Option<Expr>)>,
     },
-    Struct(Vec<VarGroup>),
+    /// `overlap`: all members begin at the same place.
+    Struct {
+        groups: Vec<VarGroup>,
+        overlap: bool,
+    },
     Reference {
         kind: RefKind,
         target: Box<TypeRef>,
@@ -300,6 +304,8 @@ pub(crate) enum RefKind {
 #[derive(Clone, Debug)]
 pub(crate) struct VarGroup {
     pub(crate) names: Vec<(Name, Option<(Address, Span)>)>,
+    /// Places inside of a structure, by the position of the name: `a AT %B4`.
+    pub(crate) places: Vec<(usize, AddressAt, Span)>,
     pub(crate) ty: TypeRef,
     pub(crate) init: Option<Expr>,
     pub(crate) edge: Option<Edge>,

@@ -123,6 +123,10 @@ impl<'m, 'a> Checker<'m, 'a> {
         match (&expr.kind, expr.ty) {
             (ExprKind::Const(Value::Int(v)), Types::ANY_INT) => {
                 let value = *v;
+                let codesys = self.model.options.dialect == crate::Dialect::Codesys;
+                if codesys && matches!(self.types().get(target), Type::Enum(_)) {
+                    return Expr { ty: target, ..expr };
+                }
                 return self.coerce_integer(expr, value, target);
             }
             (&ExprKind::Const(Value::Real(double) | Value::Decimal(double, _)), Types::ANY_REAL) => {
@@ -149,6 +153,10 @@ impl<'m, 'a> Checker<'m, 'a> {
             }
             _ => {}
         }
+        if self.vendors_enum(&expr, target) {
+            let span = expr.span;
+            return self.make(ExprKind::Convert(Box::new(expr), Mode::Value), target, span);
+        }
         if !self.types().implicit(expr.ty, target) {
             return self.mismatch(&expr, target);
         }
@@ -159,6 +167,16 @@ impl<'m, 'a> Checker<'m, 'a> {
             return expr;
         }
         self.widen(expr, target)
+    }
+
+    /// The vendors' dialect assigns integers to enumerations, and these to integers.
+    fn vendors_enum(&self, expr: &Expr, target: TypeId) -> bool {
+        let is_enum = |ty| matches!(self.types().get(ty), Type::Enum(_));
+        let integer = |ty| self.types().storage(ty).is_some_and(types::is_integer);
+        self.model.options.dialect == crate::Dialect::Codesys
+            && is_enum(target) != is_enum(expr.ty)
+            && integer(expr.ty)
+            && integer(target)
     }
 
     /// An implicit conversion. Integer arithmetic is done in the wider type already, so that

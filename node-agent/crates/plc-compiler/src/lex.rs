@@ -141,7 +141,7 @@ keywords! {
     Program "PROGRAM" EndProgram "END_PROGRAM"
     Function "FUNCTION" EndFunction "END_FUNCTION"
     FunctionBlock "FUNCTION_BLOCK" EndFunctionBlock "END_FUNCTION_BLOCK"
-    Type "TYPE" EndType "END_TYPE" Struct "STRUCT" EndStruct "END_STRUCT" Array "ARRAY"
+    Type "TYPE" EndType "END_TYPE" Struct "STRUCT" EndStruct "END_STRUCT" EndUnion "END_UNION" Array "ARRAY"
     Var "VAR" VarInput "VAR_INPUT" VarOutput "VAR_OUTPUT" VarInOut "VAR_IN_OUT" VarTemp "VAR_TEMP"
     VarExternal "VAR_EXTERNAL" VarGlobal "VAR_GLOBAL" VarConfig "VAR_CONFIG" VarAccess "VAR_ACCESS"
     EndVar "END_VAR" Constant "CONSTANT" Retain "RETAIN" NonRetain "NON_RETAIN" At "AT"

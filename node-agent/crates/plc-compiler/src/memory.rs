@@ -99,10 +99,31 @@ impl<'m, 'a> Memory<'m, 'a> {
         if let Some(shape) = self.structs.borrow().get(&index) {
             return Rc::clone(shape);
         }
-        let fields = &self.model.types.structs[index].fields;
-        let shape = Rc::new(shape(fields.iter().map(|field| Some(self.size(field.ty)))));
+        let shape = Rc::new(self.structure_shape(index));
         self.structs.borrow_mut().insert(index, Rc::clone(&shape));
         shape
+    }
+
+    /// Members one behind the other, but where they have a place of their own.
+    fn structure_shape(&self, index: usize) -> Shape {
+        let def = &self.model.types.structs[index];
+        if !def.overlap && def.fields.iter().all(|field| field.at.is_none()) {
+            return shape(def.fields.iter().map(|field| Some(self.size(field.ty))));
+        }
+        let (mut end, mut align) = (0u64, 1u64);
+        let mut offsets = Vec::new();
+        for field in &def.fields {
+            let (bytes, own) = self.size(field.ty);
+            align = align.max(own);
+            let at = match field.at {
+                Some(at) => u64::from(at),
+                None if def.overlap => 0,
+                None => end.next_multiple_of(own),
+            };
+            offsets.push(Some(u32::try_from(at).unwrap_or(u32::MAX)));
+            end = end.max(at.saturating_add(bytes)).min(1 << 40);
+        }
+        Shape { offsets, bytes: end.next_multiple_of(align), align }
     }
 
     pub(crate) fn pou(&self, pou: usize) -> Rc<Shape> {
@@ -160,7 +181,10 @@ impl<'m, 'a> Memory<'m, 'a> {
                 let shape = self.structure(*index);
                 for (field, def) in self.model.types.structs[*index].fields.iter().enumerate() {
                     let init = self.model.field_inits.get(&(*index, field));
-                    self.member(def.ty, init, shape.offsets[field], &mut bytes);
+                    // What says nothing leaves the place to the member that does.
+                    if init.is_some() || !self.model.types.structs[*index].overlap {
+                        self.member(def.ty, init, shape.offsets[field], &mut bytes);
+                    }
                 }
             }
             Type::Instance(pou) => {

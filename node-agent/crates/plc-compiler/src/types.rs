@@ -74,6 +74,8 @@ pub(crate) struct EnumDef {
 pub(crate) struct StructDef<'a> {
     pub(crate) name: Rc<str>,
     pub(crate) fields: Vec<Field<'a>>,
+    /// All members without a place of their own begin at the start.
+    pub(crate) overlap: bool,
 }
 
 #[derive(Debug)]
@@ -83,6 +85,8 @@ pub(crate) struct Field<'a> {
     /// From its type's name.
     pub(crate) default: Option<usize>,
     pub(crate) init: Option<&'a crate::ast::Expr>,
+    /// Byte at which it begins, where its declaration says so.
+    pub(crate) at: Option<u32>,
 }
 
 #[derive(Debug)]

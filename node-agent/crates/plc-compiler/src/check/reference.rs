@@ -130,6 +130,12 @@ impl Checker<'_, '_> {
         {
             return Expr { ty: target, ..expr };
         }
+        if expr.ty == Types::NULL
+            && matches!(expr.kind, ExprKind::Const(_))
+            && self.types().is_reference(target)
+        {
+            return Expr { ty: target, ..expr };
+        }
         let span = expr.span;
         match self.fits_reference(expr.ty, target) {
             Fit::Yes => Expr { kind: ExprKind::Convert(Box::new(expr), Mode::Same), ty: target, span },

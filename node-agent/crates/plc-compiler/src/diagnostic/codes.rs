@@ -194,6 +194,8 @@ codes! {
 
     OpenArrayNotAllowed "LS4017" Error "ARRAY[*] not allowed here"
         "Arrays with open bounds are for the inputs, outputs and VAR_IN_OUT of functions, methods and function blocks."
+    BadOverlap "LS4018" Error "member cannot share its place"
+        "References, interfaces and instances do not share their place with anything: they could be forged."
 
     BadAddress "LS4101" Error "bad address"
         "Addresses are `%`, one of I Q M, one of X B W D L, and a number: `%IX0.0`, `%QW3`."

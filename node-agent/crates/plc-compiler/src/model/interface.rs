@@ -12,6 +12,7 @@ impl<'a> Model<'a> {
     pub(super) fn global_section(&mut self, space: usize, section: &'a VarSection) {
         let outer = std::mem::replace(&mut self.space, space);
         for group in &section.groups {
+            self.check_places(group);
             let resolved = self.resolve_type(&group.ty, None, None);
             for (name, address) in &group.names {
                 let index = self.globals.len();
@@ -31,6 +32,14 @@ impl<'a> Model<'a> {
             }
         }
         self.space = outer;
+    }
+
+    /// Places without an area are for members of structures.
+    fn check_places(&mut self, group: &VarGroup) {
+        if let Some((_, _, span)) = group.places.first() {
+            let message = "only a member of a structure has a place without an area";
+            self.sink.report(Code::BadAddress, *span, message).help("write `%MB4`");
+        }
     }
 
     /// The path of a global: its name behind that of its namespace.
@@ -203,6 +212,7 @@ impl<'a> Model<'a> {
     pub(super) fn section(&mut self, pou: usize, section: &'a VarSection) {
         let Some(kind) = self.section_kind(pou, section) else { return };
         for group in &section.groups {
+            self.check_places(group);
             let resolved = self.resolve_type(&group.ty, Some(pou), None);
             self.check_edge(group, kind, resolved.ty, Some(pou));
             for (name, address) in &group.names {

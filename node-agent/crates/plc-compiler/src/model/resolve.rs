@@ -53,7 +53,9 @@ impl<'a> Model<'a> {
         let outer = std::mem::replace(&mut self.space, space);
         let mut resolved = if self.enter(decl.name.span) {
             let resolved = match &decl.ty.kind {
-                TypeRefKind::Struct(groups) => self.named_structure(key, groups, &decl.name),
+                TypeRefKind::Struct { groups, overlap } => {
+                    self.named_structure(key, groups, *overlap, &decl.name)
+                }
                 _ => self.resolve_type(&decl.ty, None, Some(&decl.name)),
             };
             let resolved =
@@ -83,21 +85,28 @@ impl<'a> Model<'a> {
     /// The type of a declared structure before its members are known: references may lead in circles.
     fn structure_id(&mut self, key: &Rc<str>) -> Option<TypeId> {
         let entry = self.type_entries.get_mut(key)?;
-        if entry.id.is_none() && matches!(entry.decl.ty.kind, TypeRefKind::Struct(_)) {
+        if entry.id.is_none() && matches!(entry.decl.ty.kind, TypeRefKind::Struct { .. }) {
             let name = Rc::clone(&entry.decl.name.text);
             let index = self.types.structs.len();
-            self.types.structs.push(StructDef { name, fields: Vec::new() });
+            self.types.structs.push(StructDef { name, fields: Vec::new(), overlap: false });
             entry.id = Some(self.types.intern(Type::Struct(index)));
         }
         entry.id
     }
 
-    fn named_structure(&mut self, key: &Rc<str>, groups: &'a [ast::VarGroup], name: &Name) -> Resolved {
-        let fields = self.fields(groups, None);
+    fn named_structure(
+        &mut self,
+        key: &Rc<str>,
+        groups: &'a [ast::VarGroup],
+        overlap: bool,
+        name: &Name,
+    ) -> Resolved {
+        let fields = self.fields(groups, overlap, None);
         let Some(ty) = self.structure_id(key) else { return Self::poison() };
         if let Type::Struct(index) = *self.types.get(ty) {
             debug_assert_eq!(self.types.structs[index].name, name.text);
             self.types.structs[index].fields = fields;
+            self.types.structs[index].overlap = overlap;
         }
         Resolved { ty, init: None }
     }
@@ -185,21 +194,26 @@ impl<'a> Model<'a> {
             TypeRefKind::Subrange { base, low, high } => plain(self.subrange(base, low, high, scope)),
             TypeRefKind::Enum { base, values } => plain(self.enumeration(base.as_ref(), values, scope, name)),
             TypeRefKind::Reference { kind, target } => plain(self.reference(*kind, target, scope)),
-            TypeRefKind::Struct(groups) => {
-                let fields = self.fields(groups, scope);
+            TypeRefKind::Struct { groups, overlap } => {
+                let fields = self.fields(groups, *overlap, scope);
                 let index = self.types.structs.len();
                 let name = name.map_or_else(|| "".into(), |n| Rc::clone(&n.text));
-                self.types.structs.push(StructDef { name, fields });
+                self.types.structs.push(StructDef { name, fields, overlap: *overlap });
                 plain(self.types.intern(Type::Struct(index)))
             }
         }
     }
 
-    fn fields(&mut self, groups: &'a [ast::VarGroup], scope: Option<usize>) -> Vec<Field<'a>> {
+    fn fields(&mut self, groups: &'a [ast::VarGroup], overlap: bool, scope: Option<usize>) -> Vec<Field<'a>> {
         let mut fields: Vec<Field<'a>> = Vec::new();
         for group in groups {
             let resolved = self.resolve_type(&group.ty, scope, None);
-            for (field, at) in &group.names {
+            for (position, (field, at)) in group.names.iter().enumerate() {
+                let place = group.places.iter().find(|(name, ..)| *name == position);
+                if (overlap || place.is_some()) && !self.is_plain(resolved.ty) {
+                    let message = format!("`{}` cannot share its place: it is no plain data", field.text);
+                    self.sink.report(Code::BadOverlap, field.span, message);
+                }
                 if let Some((_, span)) = at {
                     self.sink.report(
                         Code::NotSupportedYet,
@@ -215,7 +229,8 @@ impl<'a> Model<'a> {
                 }
                 let ty = if open { Types::POISON } else { resolved.ty };
                 let default = resolved.init;
-                fields.push(Field { name: field.clone(), ty, default, init: group.init.as_ref() });
+                let at = place.map(|(_, at, _)| at.byte);
+                fields.push(Field { name: field.clone(), ty, default, init: group.init.as_ref(), at });
             }
         }
         fields

@@ -262,7 +262,13 @@ impl Parser<'_> {
 
 /// The input through which SET gets its value.
 fn value_section(name: &Name, ty: &TypeRef) -> VarSection {
-    let group = VarGroup { names: vec![(name.clone(), None)], ty: ty.clone(), init: None, edge: None };
+    let group = VarGroup {
+        names: vec![(name.clone(), None)],
+        places: Vec::new(),
+        ty: ty.clone(),
+        init: None,
+        edge: None,
+    };
     VarSection {
         section: Section::Input,
         constant: false,

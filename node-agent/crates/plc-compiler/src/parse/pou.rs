@@ -1,7 +1,9 @@
 //! Declarations of a file: programs, functions, function blocks, types, globals, namespaces.
 
 use super::{Parser, address, starts_declaration};
-use crate::ast::{Address, Decl, Edge, Pou, PouKind, Section, Stmt, TypeDecl, VarGroup, VarSection};
+use crate::ast::{
+    Address, AddressAt, Decl, Edge, Pou, PouKind, Section, Stmt, TypeDecl, VarGroup, VarSection,
+};
 use crate::diagnostic::Code;
 use crate::lex::{Keyword, Kind};
 use crate::span::Span;
@@ -199,7 +201,7 @@ impl Parser<'_> {
 
     /// `a, b AT %IX0.0 : BOOL := TRUE;`
     pub(super) fn opt_variable_group(&mut self) -> Option<VarGroup> {
-        let mut names = Vec::new();
+        let (mut names, mut places) = (Vec::new(), Vec::new());
         loop {
             let name = self.name("a variable name")?;
             // DT, TOD and their kin are common names of variables.
@@ -208,7 +210,16 @@ impl Parser<'_> {
                 let message = format!("`{}` is the name of a type", name.text);
                 self.sink.report(Code::DuplicateName, name.span, message);
             }
-            let at = self.eat_keyword(Keyword::At).then(|| self.at_address()).flatten();
+            let at_span = self.span();
+            let at = if !self.eat_keyword(Keyword::At) {
+                None
+            } else if self.kind() == Kind::Part {
+                places
+                    .extend(self.relative_place().map(|at| (names.len(), at, at_span.to(self.last_span()))));
+                None
+            } else {
+                self.at_address()
+            };
             names.push((name, at));
             if !self.eat(Kind::Comma) {
                 break;
@@ -230,7 +241,26 @@ impl Parser<'_> {
         // `fb : TON(PT := T#1s);` is the vendors' form of an initial value.
         let init = if self.eat(Kind::Assign) { Some(self.initial_value()) } else { None };
         self.semicolon("the declaration");
-        Some(VarGroup { names, ty, init, edge })
+        Some(VarGroup { names, places, ty, init, edge })
+    }
+
+    /// `%B4`, counted from the start of the structure.
+    fn relative_place(&mut self) -> Option<AddressAt> {
+        let span = self.bump().span;
+        // As a place in an area, whichever: the number means the same.
+        let found = address(&format!("%M{}", &self.slice(span)[1..])).and_then(|address| address.at);
+        match found {
+            Some(at) if at.bits > 1 => Some(at),
+            Some(_) => {
+                self.not_supported(span, "a single bit as a member");
+                None
+            }
+            None => {
+                let text = self.slice(span);
+                self.sink.report(Code::BadAddress, span, format!("`{text}` is not an address"));
+                None
+            }
+        }
     }
 
     pub(super) fn at_address(&mut self) -> Option<(Address, Span)> {
@@ -259,7 +289,7 @@ impl Parser<'_> {
             let ty = self.type_ref();
             let init = if self.eat(Kind::Assign) { Some(self.initial_value()) } else { None };
             // The standard asks for a `;` after END_STRUCT; many sources leave it out.
-            let ends_itself = matches!(ty.kind, crate::ast::TypeRefKind::Struct(_)) && init.is_none();
+            let ends_itself = matches!(ty.kind, crate::ast::TypeRefKind::Struct { .. }) && init.is_none();
             if !self.eat(Kind::Semicolon) && !ends_itself {
                 self.semicolon("the type");
             }

@@ -15,7 +15,11 @@ impl Parser<'_> {
         let start = self.span();
         match self.kind() {
             Kind::Keyword(Keyword::Array) => self.array(),
-            Kind::Keyword(Keyword::Struct) => self.structure(),
+            Kind::Keyword(Keyword::Struct) => self.structure(Keyword::EndStruct),
+            _ if self.at_word("UNION") && self.peek(1) == Kind::Ident => {
+                self.vendor_extension(start, "UNION");
+                self.structure(Keyword::EndUnion)
+            }
             Kind::Keyword(Keyword::RefTo) => {
                 self.bump();
                 TypeRefKind::Reference { kind: RefKind::To, target: Box::new(self.type_ref()) }
@@ -124,24 +128,22 @@ impl Parser<'_> {
         if dimensions.is_empty() { TypeRefKind::Error } else { TypeRefKind::Array { dimensions, element } }
     }
 
-    fn structure(&mut self) -> TypeRefKind {
+    /// A structure, or a union, whose members all begin at the same place.
+    fn structure(&mut self, end: Keyword) -> TypeRefKind {
         let opened = self.bump().span;
-        if self.at_word("OVERLAP") {
-            self.not_supported(self.span(), "OVERLAP");
-            self.bump();
-        }
-        let fields = self.variable_groups(Keyword::EndStruct);
-        if !self.eat_keyword(Keyword::EndStruct) {
+        let overlap = end == Keyword::EndUnion || self.eat_word("OVERLAP");
+        let groups = self.variable_groups(end);
+        if !self.eat_keyword(end) {
             let found = self.found();
             self.sink
                 .report(
                     crate::diagnostic::Code::MissingEnd,
                     self.span(),
-                    format!("expected END_STRUCT, found {found}"),
+                    format!("expected {}, found {found}", end.text()),
                 )
                 .related(opened, "the STRUCT begins here");
         }
-        TypeRefKind::Struct(fields)
+        TypeRefKind::Struct { groups, overlap }
     }
 
     /// Declarations up to `end`, which is left for the caller.
