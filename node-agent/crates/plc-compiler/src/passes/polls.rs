@@ -21,8 +21,18 @@ pub(super) fn thin_out(function: &mut Function, shape: &Shape) {
         .iter()
         .filter(|one| !loops.iter().any(|other| other.head != one.head && one.inside[other.head]))
         .collect();
+    let constants: HashMap<Value, i64> = shape
+        .order
+        .iter()
+        .flat_map(|block| &function.blocks[*block].insts)
+        .filter_map(|inst| match inst.op {
+            Op::Const(Const::I32(value)) => Some((inst.result?, i64::from(value))),
+            Op::Const(Const::I64(value)) => Some((inst.result?, value)),
+            _ => None,
+        })
+        .collect();
     for one in innermost {
-        if let Some(counted) = Counted::of(function, one, shape) {
+        if let Some(counted) = Counted::of(function, one, shape, &constants) {
             counted.stretch(function);
         }
     }
@@ -42,7 +52,7 @@ struct Counted {
 }
 
 impl Counted {
-    fn of(function: &Function, one: &Loop, shape: &Shape) -> Option<Self> {
+    fn of(function: &Function, one: &Loop, shape: &Shape, constants: &HashMap<Value, i64>) -> Option<Self> {
         let [latch] = one.latches[..] else { return None };
         let blocks = one.inside.iter().enumerate().filter(|(_, inside)| **inside).map(|(block, _)| block);
         let mut insts = 0;
@@ -85,7 +95,7 @@ impl Counted {
             })
         };
         let is_constant = matches!(made.get(b), Some(Op::Const(_)));
-        if !(outside(b) || is_constant) || !steps(function, &made, *a, up) {
+        if !(outside(b) || is_constant) || !steps(constants, &made, *a, up) {
             return None;
         }
         let entries = shape.predecessors[one.head].iter().copied().filter(|p| *p != latch).collect();
@@ -154,24 +164,14 @@ impl Counted {
 }
 
 /// Whether a value is the loop's counter after a step of 1 to [`STRETCH`], in the direction of the loop.
-fn steps(function: &Function, made: &HashMap<Value, &Op>, next: Value, up: bool) -> bool {
-    let value = |v: &Value| match made.get(v) {
-        Some(Op::Const(Const::I32(v))) => Some(i64::from(*v)),
-        Some(Op::Const(Const::I64(v))) => Some(*v),
-        // A constant of a block before.
-        None => function.blocks.iter().flat_map(|block| &block.insts).find_map(|inst| match inst.op {
-            Op::Const(Const::I64(c)) if inst.result == Some(*v) => Some(c),
-            _ => None,
-        }),
-        _ => None,
-    };
+fn steps(constants: &HashMap<Value, i64>, made: &HashMap<Value, &Op>, next: Value, up: bool) -> bool {
     let sum = match made.get(&next) {
         Some(Op::Truncate(wide)) => made.get(wide),
         other => other,
     };
     let Some(Op::Int { op: IntOp::Add, b, .. }) = sum else { return false };
-    value(b)
-        .is_some_and(|step| if up { (1..=STRETCH).contains(&step) } else { (-STRETCH..0).contains(&step) })
+    let limits = if up { 1..STRETCH + 1 } else { -STRETCH..0 };
+    constants.get(b).is_some_and(|step| limits.contains(step))
 }
 
 /// Routines that take no longer than some instructions.
