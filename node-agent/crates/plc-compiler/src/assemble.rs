@@ -1,7 +1,7 @@
 //! The state block: sections, offsets of globals and program instances, leaves by path, initial bytes.
 
 use crate::ast::{Address, AddressAt, Area};
-use crate::config::Plan;
+use crate::config::{Initial, Plan};
 use crate::diagnostic::Code;
 use crate::layout::{
     Elementary, Layout, Leaf, LeafFlags, Member, Root, Sections, TypeDesc, TypeId as LayoutType,
@@ -155,6 +155,13 @@ pub(crate) fn assemble(
         for (var, place) in model.pou(instance.pou).vars.iter().zip(&shape.offsets) {
             if let (Some(place), false) = (place, var.kind == VarKind::InOut) {
                 builder.write(offset + place, &memory.initial_bytes(var.ty, var.initial.as_ref()));
+            }
+        }
+        for Initial { path, ty, init } in &instance.initials {
+            // A variable with an address has no place in the instance: its declaration says its value.
+            let places = path.iter().map(|(pou, var)| memory.pou(*pou).offsets[*var]);
+            if let Some(place) = places.sum::<Option<u32>>() {
+                builder.write(offset + place, &memory.initial_bytes(*ty, Some(init)));
             }
         }
     }

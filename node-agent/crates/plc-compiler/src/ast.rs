@@ -511,5 +511,6 @@ pub(crate) struct ProgramDecl {
 pub(crate) struct ConfigBinding {
     pub(crate) path: String,
     pub(crate) address: Option<(Address, Span)>,
+    pub(crate) init: Option<Expr>,
     pub(crate) span: Span,
 }

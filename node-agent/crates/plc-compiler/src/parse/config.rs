@@ -131,12 +131,9 @@ impl Parser<'_> {
             let address = if self.eat_keyword(Keyword::At) { self.at_address() } else { None };
             self.expect(Kind::Colon, "`:` and a type");
             self.type_ref();
-            if self.eat(Kind::Assign) {
-                self.not_supported(self.last_span(), "an initial value in VAR_CONFIG");
-                self.initial_value();
-            }
+            let init = self.eat(Kind::Assign).then(|| self.initial_value());
             self.semicolon("the declaration");
-            bindings.push(ConfigBinding { path, address, span });
+            bindings.push(ConfigBinding { path, address, init, span });
         }
         self.end_var(opened);
     }
