@@ -52,6 +52,8 @@ struct Promotion<'p> {
     shape: &'p Shape,
     pointers: &'p Pointers<'p>,
     sites: usize,
+    /// Known integers.
+    constants: HashMap<Value, i64>,
     candidates: Vec<Candidate>,
     by_place: HashMap<(Root, u32), usize>,
     /// What each replaced result is now.
@@ -66,12 +68,18 @@ pub(super) fn promote(function: &mut Function, shape: &Shape, pointers: &Pointer
         return;
     }
     let replaced = vec![None; function.value_types.len()];
+    let constants = function.blocks.iter().flat_map(|block| &block.insts).filter_map(|inst| match inst.op {
+        Op::Const(Const::I64(value)) => Some((inst.result?, value)),
+        _ => None,
+    });
+    let constants = constants.collect();
     let contexts = HashMap::new();
     let mut promotion = Promotion {
         function,
         shape,
         pointers,
         sites,
+        constants,
         candidates: Vec::new(),
         by_place: HashMap::new(),
         replaced,
@@ -211,22 +219,26 @@ impl Promotion<'_> {
         effect
     }
 
+    /// Strings may share their place with scalars (OVERLAP): a routine reads what its pointers lead to, and writes
+    /// what it is told to write. Frames of which an address is given away are left out elsewhere.
     fn helper_effect(&self, helper: Helper, args: &[Value], effect: &mut Effect) {
-        let written = match helper {
-            Helper::StrSet { .. } => args.first(),
-            _ => writes_text(helper).then(|| &args[0]),
-        };
-        for arg in args {
-            if self.function.value_types[arg.index()] != Ty::Ptr {
+        for (position, arg) in args.iter().enumerate() {
+            let is_pointer = self.function.value_types[arg.index()] == Ty::Ptr;
+            let region = self.region(*arg, 0, 1);
+            if !is_pointer || matches!(region, Region::Bytes(Root::Frame, ..)) {
                 continue;
             }
-            // Strings of which the place is known are no scalars, whatever is done to them.
-            if let Region::Anywhere = self.region(*arg, 0, 1) {
-                effect.reads.push(Region::Anywhere);
-                if written == Some(arg) {
-                    effect.writes.push(Region::Anywhere);
-                }
+            effect.reads.push(Region::Anywhere);
+            if position > 0 || !(writes_text(helper) || matches!(helper, Helper::StrSet { .. })) {
+                continue;
             }
+            let capacity = args.get(1).and_then(|capacity| self.constants.get(capacity));
+            effect.writes.push(match (region, capacity) {
+                (Region::Bytes(root, low, high), Some(capacity)) if writes_text(helper) => {
+                    Region::Bytes(root, low, high.saturating_add(2 + 2 * capacity))
+                }
+                _ => Region::Anywhere,
+            });
         }
     }
 
