@@ -75,7 +75,7 @@ pub(crate) struct Var<'a> {
     pub(crate) access: Access,
     /// Comes from the base class.
     pub(crate) inherited: bool,
-    /// An ARRAY[*] that was declared as VAR_OUTPUT.
+    /// An `ARRAY[*]` that was declared as VAR_OUTPUT.
     pub(crate) open_output: bool,
     /// Of a global: where it is declared.
     pub(crate) space: usize,

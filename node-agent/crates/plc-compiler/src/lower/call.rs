@@ -165,7 +165,7 @@ impl Builder<'_, '_, '_, '_> {
         base
     }
 
-    /// Address of a VAR_IN_OUT argument, then the capacity of a string, or the bounds that an ARRAY[*] wants.
+    /// Address of a VAR_IN_OUT argument, then the capacity of a string, or the bounds that an `ARRAY[*]` wants.
     fn address(&mut self, place: &Place, wanted: TypeId) -> Vec<Value> {
         let target = self.place(place);
         let mut words = vec![self.pointer(target)];

@@ -43,7 +43,7 @@ pub(super) enum Extra {
     None,
     /// Capacity of a string.
     Capacity(Value),
-    /// Bounds of an ARRAY[*]: index into [`Builder::bounds`].
+    /// Bounds of an `ARRAY[*]`: index into [`Builder::bounds`].
     Bounds(usize),
 }
 

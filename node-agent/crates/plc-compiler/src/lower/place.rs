@@ -154,7 +154,7 @@ impl Builder<'_, '_, '_, '_> {
         }
     }
 
-    /// The bounds that an instance keeps beside the address of an ARRAY[*].
+    /// The bounds that an instance keeps beside the address of an `ARRAY[*]`.
     fn stored_bounds(&mut self, ty: TypeId, this: Value, offset: u32) -> Option<usize> {
         let dimensions = self.types().open_dimensions(ty)?;
         let load = |b: &mut Self, offset| b.compute(Ty::I64, Op::Load { ptr: this, offset });
