@@ -9,7 +9,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -86,10 +85,6 @@ func run(ctx context.Context, opts options, dir *dataDir) error {
 	listener, err := listen(opts.listen)
 	if err != nil {
 		return err
-	}
-	// Its presence says that the server is ready.
-	if err := os.Remove(opts.kubeconfig); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("cannot replace the old kubeconfig: %w", err)
 	}
 	ca, err := loadAuthority(dir.file("ca.pem"))
 	if err != nil {

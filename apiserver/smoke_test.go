@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -261,6 +262,26 @@ func TestRefusals(t *testing.T) {
 }
 
 // The lifeline: the kernel closes the pipe when the parent dies, however it dies.
+// Whoever uses the kubeconfig while the server starts again shall hear that it
+// does not answer, not that there is no cluster.
+func TestOldKubeconfigStaysUntilReady(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	kubeconfig := filepath.Join(dir, "admin.kubeconfig")
+	must(t, os.WriteFile(kubeconfig, []byte("old"), 0o600))
+	data := filepath.Join(dir, "data")
+	must(t, os.Mkdir(data, 0o700))
+	must(t, os.WriteFile(filepath.Join(data, "ca.pem"), []byte("broken"), 0o600))
+	if out, err := exec.Command(apiserverBinary, "--data-dir", data, "--kubeconfig", kubeconfig).CombinedOutput(); err == nil {
+		t.Fatalf("started with a broken authority: %s", out)
+	}
+	content, err := os.ReadFile(kubeconfig)
+	must(t, err)
+	if string(content) != "old" {
+		t.Errorf("replaced by a server that never was ready: %s", content)
+	}
+}
+
 func TestExitOnStdinClose(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, "--testing")

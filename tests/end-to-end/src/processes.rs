@@ -1,6 +1,7 @@
 //! Which processes a plant has, found by a mark in their environment.
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use std::fs;
 
 /// Environment variable that marks every process of one plant.
@@ -44,9 +45,16 @@ impl Process {
             .collect()
     }
 
-    /// SIGKILL. A process that has just ended by itself is fine.
+    /// SIGKILL, and waits for the end. A process that has just ended by itself is fine.
+    ///
+    /// # Panics
+    /// When it cannot be watched.
     pub fn kill(&self) {
+        let Some(pid) = Pid::from_raw(self.pid) else { return };
+        let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return };
         self.signal(Signal::KILL);
+        // On a busy machine it answers for a while longer.
+        poll(&mut [PollFd::new(&process, PollFlags::IN)], None).unwrap();
     }
 
     /// Sends a signal.
