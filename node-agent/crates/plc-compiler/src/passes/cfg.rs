@@ -33,6 +33,8 @@ pub(super) struct Shape {
     pub(super) predecessors: Vec<Vec<usize>>,
     /// Immediate dominator; the entry is its own.
     idom: Vec<usize>,
+    /// Numbers by a walk down the tree of dominators: of each block, and behind the last that it dominates.
+    below: Vec<(usize, usize)>,
 }
 
 impl Shape {
@@ -49,8 +51,10 @@ impl Shape {
                 predecessors[jump.block.index()].push(*block);
             }
         }
-        let mut shape = Self { order, number, predecessors, idom: vec![usize::MAX; count] };
+        let (idom, below) = (vec![usize::MAX; count], vec![(0, 0); count]);
+        let mut shape = Self { order, number, predecessors, idom, below };
         shape.find_dominators();
+        shape.number_dominators();
         shape
     }
 
@@ -70,6 +74,22 @@ impl Shape {
         }
     }
 
+    fn number_dominators(&mut self) {
+        let mut sizes = vec![1; self.idom.len()];
+        for &block in self.order[1..].iter().rev() {
+            sizes[self.idom[block]] += sizes[block];
+        }
+        // Each block takes its numbers from those that are still free below its dominator.
+        let mut free = vec![0; self.idom.len()];
+        for &block in &self.order {
+            let above = self.idom[block];
+            let first = if block == above { 0 } else { free[above] };
+            free[above] = first + sizes[block];
+            free[block] = first + 1;
+            self.below[block] = (first, first + sizes[block]);
+        }
+    }
+
     fn common(&self, mut a: usize, mut b: usize) -> usize {
         while a != b {
             while self.number[a] > self.number[b] {
@@ -82,21 +102,9 @@ impl Shape {
         a
     }
 
-    pub(super) fn is_reached(&self, block: usize) -> bool {
-        self.number[block] != usize::MAX
-    }
-
-    /// The block that every way to `block` comes through last; none for the entry.
-    pub(super) fn dominator(&self, block: usize) -> Option<usize> {
-        (block != 0 && self.is_reached(block)).then(|| self.idom[block])
-    }
-
     pub(super) fn dominates(&self, above: usize, below: usize) -> bool {
-        let mut at = below;
-        while self.number[at] > self.number[above] {
-            at = self.idom[at];
-        }
-        at == above
+        let (first, end) = self.below[above];
+        (first..end).contains(&self.below[below].0)
     }
 
     /// Whether an edge goes back in the order.

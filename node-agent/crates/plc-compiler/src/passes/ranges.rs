@@ -11,8 +11,6 @@ const INSTS_MAX: usize = 6_000;
 const ROUNDS: usize = 3;
 /// Rounds without an answer after which none is sought any more.
 const ROUNDS_MAX: usize = 60;
-/// Dominators that are asked for facts.
-const STEPS_MAX: usize = 64;
 
 /// Lowest and highest, as signed numbers of the value's width.
 type Range = (i64, i64);
@@ -27,40 +25,76 @@ struct Solver<'r> {
     made: Vec<Option<&'r Op>>,
     /// `None`: not reached yet.
     ranges: Vec<Option<Range>>,
-    /// What holds in each block and what it dominates.
-    facts: Vec<Vec<Fact>>,
+    /// Of each value: what holds for it in a block and what that dominates.
+    facts: Vec<Vec<(usize, Range)>>,
+    /// Values of which each block says something.
+    told: Vec<Vec<Value>>,
+    /// Positions in each block of the operations whose results depend on their operands.
+    moving: Vec<Vec<usize>>,
 }
 
 /// Removes checks and rewrites arithmetic.
 pub(super) fn apply(function: &mut Function, shape: &Shape) {
     let insts: usize = shape.order.iter().map(|block| function.blocks[*block].insts.len()).sum();
-    if insts > INSTS_MAX {
+    if insts > INSTS_MAX || !may_gain(function, shape) {
         return;
     }
     let mut ranges = Solver::new(function, shape);
     if !ranges.solve() {
         return;
     }
-    let plans: Vec<(usize, Vec<Change>)> =
+    let plans: Vec<(usize, Vec<(usize, Change)>)> =
         shape.order.iter().map(|block| (*block, ranges.changes(*block))).collect();
     for (block, changes) in plans {
+        if changes.is_empty() {
+            continue;
+        }
         let old = std::mem::take(&mut function.blocks[block].insts);
         let mut insts = Vec::with_capacity(old.len());
-        for (inst, change) in old.into_iter().zip(changes) {
-            match change {
-                Change::Keep => insts.push(inst),
-                Change::Drop => {}
-                Change::Replace(op) => insts.push(Inst { op, ..inst }),
-                Change::Multiply { rem, a, by } => multiply(function, &mut insts, &inst, rem, a, by),
+        let mut changes = changes.into_iter().peekable();
+        for (position, inst) in old.into_iter().enumerate() {
+            match changes.next_if(|(at, _)| *at == position) {
+                None => insts.push(inst),
+                Some((_, Change::Drop)) => {}
+                Some((_, Change::Replace(op))) => insts.push(Inst { op, ..inst }),
+                Some((_, Change::Multiply { rem, a, by })) => {
+                    multiply(function, &mut insts, &inst, rem, a, by);
+                }
             }
         }
         function.blocks[block].insts = insts;
     }
 }
 
+/// Whether there is something that a range may change: a check, a division, a comparison of wide counters.
+fn may_gain(function: &Function, shape: &Shape) -> bool {
+    shape.order.iter().flat_map(|block| &function.blocks[*block].insts).any(|inst| match &inst.op {
+        Op::CheckIndex { .. }
+        | Op::CheckRange { .. }
+        | Op::Div { signed: true, .. }
+        | Op::Rem { signed: true, .. } => true,
+        Op::IntCmp { signed: true, a, .. } => function.value_types[a.index()] == Ty::I64,
+        _ => false,
+    })
+}
+
+/// Whether the range of a result may differ from one round to the next.
+fn moves(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Int { .. }
+            | Op::Div { .. }
+            | Op::Rem { .. }
+            | Op::Select { .. }
+            | Op::SignExtend(_)
+            | Op::ZeroExtend(_)
+            | Op::Truncate(_)
+            | Op::Neg(_)
+    )
+}
+
 /// What becomes of an instruction.
 enum Change {
-    Keep,
     Drop,
     Replace(Op),
     /// `a / by` or `a MOD by` for `a` from 0 to 2^31 - 1.
@@ -164,8 +198,14 @@ impl<'r> Solver<'r> {
             }
         }
         let ranges = vec![None; function.value_types.len()];
-        let facts = vec![Vec::new(); function.blocks.len()];
-        Self { function, shape, made, ranges, facts }
+        let facts = vec![Vec::new(); function.value_types.len()];
+        let told = vec![Vec::new(); function.blocks.len()];
+        let moving = function
+            .blocks
+            .iter()
+            .map(|block| (0..block.insts.len()).filter(|at| moves(&block.insts[*at].op)).collect())
+            .collect();
+        Self { function, shape, made, ranges, facts, told, moving }
     }
 
     fn ty(&self, value: Value) -> Ty {
@@ -180,6 +220,14 @@ impl<'r> Solver<'r> {
     fn solve(&mut self) -> bool {
         for param in &self.block(0).params {
             self.ranges[param.index()] = Some(full(self.ty(*param)));
+        }
+        // What does not depend on other values needs to be looked at once.
+        let (function, shape) = (self.function, self.shape);
+        for inst in shape.order.iter().flat_map(|block| &function.blocks[*block].insts) {
+            if let (Some(result), false) = (inst.result, moves(&inst.op)) {
+                let ty = self.ty(result);
+                self.ranges[result.index()] = Some(self.result(&inst.op, ty, &|_| full(ty)));
+            }
         }
         let mut round = 0;
         while self.round(round >= ROUNDS) {
@@ -264,7 +312,14 @@ impl<'r> Solver<'r> {
     fn learn(&mut self, block: usize) {
         let [from] = self.shape.predecessors[block][..] else { return };
         let ways = jumps(&self.block(from).end).position(|jump| jump.block == BlockId(block as u32));
-        self.facts[block] = ways.map_or_else(Vec::new, |way| self.edge_facts(from, way));
+        let new = ways.map_or_else(Vec::new, |way| self.edge_facts(from, way));
+        for value in std::mem::take(&mut self.told[block]) {
+            self.facts[value.index()].retain(|(place, _)| *place != block);
+        }
+        for (value, range) in new {
+            self.facts[value.index()].push((block, range));
+            self.told[block].push(value);
+        }
     }
 
     /// What the end of a block says where it goes one way.
@@ -317,13 +372,10 @@ impl<'r> Solver<'r> {
         for (_, known) in facts.iter().filter(|(v, _)| *v == value) {
             range = meet(range, *known);
         }
-        let mut at = Some(block);
-        for _ in 0..STEPS_MAX {
-            let Some(here) = at else { break };
-            for (_, known) in self.facts[here].iter().filter(|(v, _)| *v == value) {
+        for (place, known) in &self.facts[value.index()] {
+            if self.shape.dominates(*place, block) {
                 range = meet(range, *known);
             }
-            at = self.shape.dominator(here);
         }
         if depth < 4
             && let Some(op) = self.made[value.index()]
@@ -346,7 +398,8 @@ impl<'r> Solver<'r> {
     /// Whether the range of some result changed.
     fn evaluate(&mut self, block: usize) -> bool {
         let mut changed = false;
-        for inst in &self.block(block).insts {
+        for position in 0..self.moving[block].len() {
+            let inst = &self.block(block).insts[self.moving[block][position]];
             let Some(result) = inst.result else { continue };
             let ty = self.ty(result);
             let range = self.result(&inst.op, ty, &|v| self.at(v, block, &[], 3));
@@ -419,62 +472,69 @@ impl<'r> Solver<'r> {
         }
     }
 
-    fn changes(&self, block: usize) -> Vec<Change> {
+    /// What becomes of the instructions of a block that do not stay as they are, by position.
+    fn changes(&self, block: usize) -> Vec<(usize, Change)> {
         // Checked before in this block.
         let mut checked: HashMap<Value, Range> = HashMap::new();
-        let narrow: HashMap<Value, Value> = self
-            .block(block)
-            .insts
-            .iter()
-            .filter_map(|inst| match inst.op {
-                Op::Truncate(wide) if self.ty(inst.result?) == Ty::I32 => Some((wide, inst.result?)),
-                _ => None,
-            })
-            .collect();
-        let mut defined: Vec<Value> = Vec::new();
-        self.block(block)
-            .insts
-            .iter()
-            .map(|inst| {
-                defined.extend(inst.result);
-                match &inst.op {
-                    Op::CheckIndex { index: value, low, high } | Op::CheckRange { value, low, high } => {
-                        let mut range = self.at(*value, block, &[], 0);
-                        if let Some(known) = checked.get(value) {
-                            range = meet(range, *known);
-                        }
-                        checked.insert(*value, meet(range, (*low, *high)));
-                        if range.0 >= *low && range.1 <= *high { Change::Drop } else { Change::Keep }
+        // 32 bits of wider values that were made before in this block.
+        let mut narrow: HashMap<Value, Value> = HashMap::new();
+        let mut changes = Vec::new();
+        for (position, inst) in self.block(block).insts.iter().enumerate() {
+            let change = match &inst.op {
+                Op::CheckIndex { index: value, low, high } | Op::CheckRange { value, low, high } => {
+                    let mut range = self.at(*value, block, &[], 0);
+                    if let Some(known) = checked.get(value) {
+                        range = meet(range, *known);
                     }
-                    Op::Rem { signed: true, a, b } => self.multiplied(true, *a, *b, block),
-                    Op::Div { signed: true, a, b } => self.multiplied(false, *a, *b, block),
-                    Op::IntCmp { cond, signed: true, a, b } if self.ty(*a) == Ty::I64 => {
-                        // A counter that fits 32 bits is compared in 32 bits.
-                        let (x, y) = (self.at(*a, block, &[], 0), self.at(*b, block, &[], 0));
-                        let (least, most) = full(Ty::I32);
-                        let small = |r: Range| r.0 >= least && r.1 <= most;
-                        let limit = match self.made[b.index()] {
-                            Some(Op::SignExtend(limit)) if self.ty(*limit) == Ty::I32 => Some(*limit),
-                            _ => None,
-                        };
-                        match (narrow.get(a), limit) {
-                            (Some(a), Some(b)) if small(x) && small(y) && defined.contains(a) => {
-                                Change::Replace(Op::IntCmp { cond: *cond, signed: true, a: *a, b })
-                            }
-                            _ => Change::Keep,
-                        }
-                    }
-                    _ => Change::Keep,
+                    checked.insert(*value, meet(range, (*low, *high)));
+                    (range.0 >= *low && range.1 <= *high).then_some(Change::Drop)
                 }
-            })
-            .collect()
+                Op::Rem { signed: true, a, b } => self.multiplied(true, *a, *b, block),
+                Op::Div { signed: true, a, b } => self.multiplied(false, *a, *b, block),
+                Op::IntCmp { cond, signed: true, a, b } if self.ty(*a) == Ty::I64 => {
+                    self.compared(*cond, *a, *b, block, &narrow)
+                }
+                Op::Truncate(wide) => {
+                    narrow.extend(inst.result.filter(|v| self.ty(*v) == Ty::I32).map(|v| (*wide, v)));
+                    None
+                }
+                _ => None,
+            };
+            changes.extend(change.map(|change| (position, change)));
+        }
+        changes
     }
 
-    fn multiplied(&self, rem: bool, a: Value, b: Value, block: usize) -> Change {
+    /// A counter that fits 32 bits is compared in 32 bits.
+    fn compared(
+        &self,
+        cond: Cond,
+        a: Value,
+        b: Value,
+        block: usize,
+        narrow: &HashMap<Value, Value>,
+    ) -> Option<Change> {
+        let limit = match self.made[b.index()] {
+            Some(Op::SignExtend(limit)) if self.ty(*limit) == Ty::I32 => *limit,
+            _ => return None,
+        };
+        let counter = *narrow.get(&a)?;
+        let (least, most) = full(Ty::I32);
+        let small = |value| {
+            let range = self.at(value, block, &[], 0);
+            range.0 >= least && range.1 <= most
+        };
+        (small(a) && small(b))
+            .then_some(Change::Replace(Op::IntCmp { cond, signed: true, a: counter, b: limit }))
+    }
+
+    fn multiplied(&self, rem: bool, a: Value, b: Value, block: usize) -> Option<Change> {
+        if self.ty(a) != Ty::I32 {
+            return None;
+        }
         let (x, y) = (self.at(a, block, &[], 0), self.at(b, block, &[], 0));
-        let fits =
-            self.ty(a) == Ty::I32 && x.0 >= 0 && y.0 == y.1 && y.0 > 1 && !(y.0 as u64).is_power_of_two();
-        if fits { Change::Multiply { rem, a, by: y.0 as u32 } } else { Change::Keep }
+        let fits = x.0 >= 0 && y.0 == y.1 && y.0 > 1 && !(y.0 as u64).is_power_of_two();
+        fits.then_some(Change::Multiply { rem, a, by: y.0 as u32 })
     }
 }
 
