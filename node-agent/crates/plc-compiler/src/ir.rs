@@ -16,6 +16,7 @@ mod verify;
 pub use helper::{Helper, MathFn, TextFormat};
 pub(crate) use values::{rewrite, rewrite_end};
 pub use verify::verify;
+pub(crate) use verify::verify_function;
 
 use serde::{Deserialize, Serialize};
 

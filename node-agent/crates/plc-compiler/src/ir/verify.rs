@@ -8,11 +8,15 @@ use super::{
 /// The first mistake found, as a sentence.
 pub fn verify(module: &Module) -> Result<(), String> {
     for (index, function) in module.functions.iter().enumerate() {
-        Verifier { module, function }
-            .function()
+        verify_function(module, function)
             .map_err(|mistake| format!("function {} `{}`: {mistake}", index, function.name))?;
     }
     Ok(())
+}
+
+/// The first mistake in a function that belongs to a module.
+pub(crate) fn verify_function(module: &Module, function: &Function) -> Result<(), String> {
+    Verifier { module, function }.function()
 }
 
 struct Verifier<'m> {

@@ -148,7 +148,8 @@ pub(super) struct Loop {
     pub(super) inside: Vec<bool>,
 }
 
-fn order(function: &Function) -> Vec<usize> {
+/// Blocks that can be reached, each before what it dominates.
+pub(super) fn order(function: &Function) -> Vec<usize> {
     let mut seen = vec![false; function.blocks.len()];
     let mut order = Vec::new();
     let mut stack = vec![(0, 0)];

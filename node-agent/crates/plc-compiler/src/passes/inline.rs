@@ -15,36 +15,42 @@ const GROWTH_MAX: usize = 4;
 /// A function may always grow to so many operations.
 const SMALL: usize = 400;
 
-/// Inlines calls everywhere, innermost first.
-pub(super) fn inline(module: &mut Module, callers_first: &[FuncId]) {
+/// Inlines calls everywhere, innermost first. Gives the functions that have changed.
+pub(super) fn inline(module: &Module, callers_first: &[FuncId]) -> Vec<Option<Function>> {
     let sites = module.sites.len();
     let mut depths = vec![0; module.functions.len()];
     let mut sizes: Vec<usize> = module.functions.iter().map(size).collect();
+    let again: Vec<bool> = module.functions.iter().map(enters_again).collect();
+    let mut inlined: Vec<Option<Function>> = module.functions.iter().map(|_| None).collect();
     for caller in callers_first.iter().rev() {
-        let mut function = std::mem::take(&mut module.functions[caller.index()]);
+        let original = &module.functions[caller.index()];
+        let mut changed: Option<Function> = None;
         let limit = (sizes[caller.index()] * GROWTH_MAX).max(SMALL);
-        let mut open: Vec<usize> = (0..function.blocks.len()).collect();
+        let mut open: Vec<usize> = (0..original.blocks.len()).collect();
         while let Some(block) = open.pop() {
             let fits = |func: FuncId, grown: usize| {
                 let size = sizes[func.index()];
                 size <= OPS_MAX && grown + size <= limit && depths[func.index()] < DEPTH_MAX
             };
             let grown = sizes[caller.index()];
-            let call = function.blocks[block].insts.iter().position(|inst| match inst.op {
-                Op::Call { func, .. } => fits(func, grown) && !enters_again(&module.functions[func.index()]),
+            let insts = &changed.as_ref().unwrap_or(original).blocks[block].insts;
+            let call = insts.iter().position(|inst| match inst.op {
+                Op::Call { func, .. } => fits(func, grown) && !again[func.index()],
                 _ => false,
             });
             let Some(at) = call else { continue };
-            let Op::Call { func, ref args } = function.blocks[block].insts[at].op else { continue };
+            let Op::Call { func, ref args } = insts[at].op else { continue };
             let args = args.clone();
-            let callee = &module.functions[func.index()];
-            let next = Inliner { function: &mut function, callee, func, sites }.replace(block, at, &args);
+            let callee = inlined[func.index()].as_ref().unwrap_or(&module.functions[func.index()]);
+            let function = changed.get_or_insert_with(|| original.clone());
+            let next = Inliner { function, callee, func, sites }.replace(block, at, &args);
             open.push(next);
             sizes[caller.index()] += sizes[func.index()];
             depths[caller.index()] = depths[caller.index()].max(depths[func.index()] + 1);
         }
-        module.functions[caller.index()] = function;
+        inlined[caller.index()] = changed;
     }
+    inlined
 }
 
 /// Operations that become instructions of their own.

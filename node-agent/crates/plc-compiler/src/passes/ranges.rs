@@ -524,8 +524,12 @@ impl<'r> Solver<'r> {
             let range = self.at(value, block, &[], 0);
             range.0 >= least && range.1 <= most
         };
-        (small(a) && small(b))
-            .then_some(Change::Replace(Op::IntCmp { cond, signed: true, a: counter, b: limit }))
+        (small(a) && small(b)).then_some(Change::Replace(Op::IntCmp {
+            cond,
+            signed: true,
+            a: counter,
+            b: limit,
+        }))
     }
 
     fn multiplied(&self, rem: bool, a: Value, b: Value, block: usize) -> Option<Change> {

@@ -20,7 +20,8 @@ use crate::interp::{Routine, Scope};
 use context::{Context, LEVELS_MAX};
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
-use lineshaft_plc_compiler::{Program, passes};
+use lineshaft_plc_compiler::Program;
+use lineshaft_plc_compiler::passes::Prepared;
 use memory::Executable;
 use plan::Plan;
 use std::fmt::{self, Display, Formatter};
@@ -68,9 +69,8 @@ impl Jit {
     /// Compiles everything.
     pub(super) fn new(program: &Program, budgeted: bool) -> Result<Self, Refusal> {
         let isa = machine()?;
-        let optimised = passes::optimise(program, budgeted);
-        let module = optimised.as_ref().unwrap_or(&program.module);
-        let plan = Plan::new(module, program.layout.bytes, isa.default_call_conv(), budgeted);
+        let prepared = Prepared::new(program, budgeted);
+        let plan = Plan::new(&prepared, program.layout.bytes, isa.default_call_conv(), budgeted);
         let bodies = link::compile(&plan, &*isa)?;
         let stack = link::stack_bytes(&plan, &bodies);
         if stack > STACK_BYTES_MAX {

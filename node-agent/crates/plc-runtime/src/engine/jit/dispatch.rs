@@ -23,7 +23,7 @@ impl Translation<'_, '_> {
         let class = self.value(class);
         let all: Vec<Machine> =
             std::iter::once(this).chain(args.iter().copied()).map(|v| self.value(v)).collect();
-        let row = &self.plan.module.dispatch[slot as usize];
+        let row = &self.plan.program.module().dispatch[slot as usize];
         let depth = self.field(types::I64, offset_of!(Context, dispatches));
         let limit = MAX_DISPATCH_DEPTH as i64;
         let mut targets: Vec<FuncId> = row.iter().flatten().copied().collect();

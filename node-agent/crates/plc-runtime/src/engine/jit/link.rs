@@ -1,7 +1,7 @@
 //! Compiles the functions of a module and puts them beside each other.
 
 use super::Refusal;
-use super::plan::{Plan, callees};
+use super::plan::Plan;
 use super::translate::translate;
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
@@ -35,11 +35,18 @@ struct Call {
     addend: i64,
 }
 
-/// Compiles all functions, in the order of the module.
+/// Optimises and compiles all functions; they come in the order of the module.
 pub(super) fn compile(plan: &Plan<'_>, isa: &dyn TargetIsa) -> Result<Vec<Body>, Refusal> {
-    let functions = plan.module.functions.len();
-    let insts: usize =
-        plan.module.functions.iter().flat_map(|f| &f.blocks).map(|block| block.insts.len() + 1).sum();
+    let mut order: Vec<(usize, usize)> = plan
+        .program
+        .functions()
+        .map(|function| function.blocks.iter().map(|block| block.insts.len() + 1).sum())
+        .enumerate()
+        .collect();
+    // The longest first, so that all threads end at about the same time.
+    order.sort_by_key(|(_, insts)| std::cmp::Reverse(*insts));
+    let insts: usize = order.iter().map(|(_, insts)| insts).sum();
+    let functions = order.len();
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = (insts / THREAD_INSTS + 1).min(cores).min(THREADS_MAX).min(functions.max(1));
     let next = AtomicUsize::new(0);
@@ -47,10 +54,9 @@ pub(super) fn compile(plan: &Plan<'_>, isa: &dyn TargetIsa) -> Result<Vec<Body>,
         let mut worker = Worker { context: Context::new(), frontend: FunctionBuilderContext::new() };
         let mut done = Vec::new();
         loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            if index >= functions {
+            let Some((index, _)) = order.get(next.fetch_add(1, Ordering::Relaxed)).copied() else {
                 return Ok(done);
-            }
+            };
             done.push((index, worker.compile(plan, isa, FuncId(index as u32))?));
         }
     };
@@ -81,7 +87,8 @@ impl Worker {
             Refusal::Unsupported(format!("{}: {why}", plan.function(func).name))
         };
         self.context.clear();
-        self.context.func = translate(plan, func, &mut self.frontend, isa.frontend_config());
+        let function = plan.program.optimise(func);
+        self.context.func = translate(plan, func, &function, &mut self.frontend, isa.frontend_config());
         self.context.compile(isa, &mut ControlPlane::default()).map_err(|error| {
             unsupported(&cranelift_codegen::print_errors::pretty_error(error.func, error.inner))
         })?;
@@ -119,7 +126,7 @@ fn path(plan: &Plan<'_>, bodies: &[Body], func: usize, known: &mut [Option<usize
         return known;
     }
     let mut below = 0;
-    for callee in callees(plan.module, &plan.module.functions[func]) {
+    for callee in plan.program.callees(FuncId(func as u32)) {
         below = below.max(path(plan, bodies, callee.index(), known));
     }
     let bytes = bodies[func].stack.saturating_add(below);

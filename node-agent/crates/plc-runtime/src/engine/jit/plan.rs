@@ -3,12 +3,13 @@
 use crate::interp::Routine;
 use cranelift_codegen::ir::{AbiParam, Signature, Type, types};
 use cranelift_codegen::isa::CallConv;
-use lineshaft_plc_compiler::ir::{FuncId, Function, Module, Op, Ty};
+use lineshaft_plc_compiler::ir::{FuncId, Function, Op, Ty};
+use lineshaft_plc_compiler::passes::Prepared;
 use std::collections::HashMap;
 
 /// Shared by all translations.
 pub(super) struct Plan<'m> {
-    pub(super) module: &'m Module,
+    pub(super) program: &'m Prepared<'m>,
     pub(super) call_conv: CallConv,
     pub(super) state_bytes: u32,
     /// Back edges are counted.
@@ -20,9 +21,14 @@ pub(super) struct Plan<'m> {
 }
 
 impl<'m> Plan<'m> {
-    pub(super) fn new(module: &'m Module, state_bytes: u32, call_conv: CallConv, budgeted: bool) -> Self {
+    pub(super) fn new(
+        program: &'m Prepared<'m>,
+        state_bytes: u32,
+        call_conv: CallConv,
+        budgeted: bool,
+    ) -> Self {
         let mut routines = HashMap::new();
-        for function in &module.functions {
+        for function in program.functions() {
             for inst in function.blocks.iter().flat_map(|block| &block.insts) {
                 if let Op::Helper { helper, args } = &inst.op {
                     let next = routines.len() as u32;
@@ -31,7 +37,7 @@ impl<'m> Plan<'m> {
                 }
             }
         }
-        Self { module, call_conv, state_bytes, budgeted, recursive: recursive(module), routines }
+        Self { program, call_conv, state_bytes, budgeted, recursive: recursive(program), routines }
     }
 
     /// Routines in the order of their numbers.
@@ -41,8 +47,9 @@ impl<'m> Plan<'m> {
         table.into_iter().map(|(_, routine)| routine).collect()
     }
 
+    /// A function before its own passes, which change neither name nor signature, frame or calls.
     pub(super) fn function(&self, func: FuncId) -> &'m Function {
-        &self.module.functions[func.index()]
+        self.program.function(func)
     }
 
     /// State block, context and frame, then the parameters; a status, then the result.
@@ -71,33 +78,20 @@ pub(super) fn machine(ty: Ty) -> Type {
     }
 }
 
-/// Functions that a function calls.
-pub(super) fn callees(module: &Module, function: &Function) -> Vec<FuncId> {
-    let mut callees = Vec::new();
-    for inst in function.blocks.iter().flat_map(|block| &block.insts) {
-        match &inst.op {
-            Op::Call { func, .. } => callees.push(*func),
-            Op::CallVirtual { slot, .. } => callees.extend(module.dispatch[*slot as usize].iter().flatten()),
-            _ => {}
-        }
-    }
-    callees
-}
-
 /// Whether calls can come back to a function that has not returned.
-fn recursive(module: &Module) -> bool {
-    let mut open = vec![0; module.functions.len()];
-    for function in &module.functions {
-        for callee in callees(module, function) {
-            open[callee.index()] += 1;
-        }
+fn recursive(program: &Prepared<'_>) -> bool {
+    let functions = program.module().functions.len();
+    let callees: Vec<Vec<FuncId>> = (0..functions).map(|func| program.callees(FuncId(func as u32))).collect();
+    let mut open = vec![0; functions];
+    for callee in callees.iter().flatten() {
+        open[callee.index()] += 1;
     }
     // Functions that nobody calls are taken away until none is left, or a circle.
-    let mut free: Vec<usize> = (0..open.len()).filter(|f| open[*f] == 0).collect();
-    let mut left = open.len();
+    let mut free: Vec<usize> = (0..functions).filter(|f| open[*f] == 0).collect();
+    let mut left = functions;
     while let Some(function) = free.pop() {
         left -= 1;
-        for callee in callees(module, &module.functions[function]) {
+        for callee in &callees[function] {
             open[callee.index()] -= 1;
             if open[callee.index()] == 0 {
                 free.push(callee.index());

@@ -27,17 +27,18 @@ fn fixed() -> MemFlagsData {
     MemFlagsData::trusted().with_readonly().with_can_move()
 }
 
-/// Gives the body of a function.
+/// Gives the body of a function, which is `function` after its passes.
 pub(super) fn translate(
     plan: &Plan<'_>,
     func: FuncId,
+    function: &Function,
     frontend: &mut FunctionBuilderContext,
     target: cranelift_codegen::isa::TargetFrontendConfig,
 ) -> ir::Function {
     let name = UserFuncName::user(0, func.0);
     let mut machine_function = ir::Function::with_name_signature(name, plan.signature(func));
     let builder = FunctionBuilder::new(&mut machine_function, frontend);
-    let mut translation = Translation::new(plan, func, builder);
+    let mut translation = Translation::new(plan, func, function, builder);
     translation.function();
     translation.build.finalize(target);
     machine_function
@@ -69,8 +70,7 @@ pub(super) struct Translation<'t, 'm> {
 }
 
 impl<'t, 'm> Translation<'t, 'm> {
-    fn new(plan: &'t Plan<'m>, func: FuncId, mut build: FunctionBuilder<'t>) -> Self {
-        let function = plan.function(func);
+    fn new(plan: &'t Plan<'m>, func: FuncId, function: &'m Function, mut build: FunctionBuilder<'t>) -> Self {
         let entry = build.create_block();
         build.append_block_params_for_function_params(entry);
         build.switch_to_block(entry);
@@ -259,7 +259,7 @@ impl<'t, 'm> Translation<'t, 'm> {
     /// this one.
     fn store_back(&mut self) -> (&'m [Inlined], SiteId) {
         let function = self.function;
-        let Some(context) = function.context(self.site, self.plan.module.sites.len()) else {
+        let Some(context) = function.context(self.site, self.plan.program.module().sites.len()) else {
             return (&[], self.site);
         };
         for (location, value) in &context.stores {
