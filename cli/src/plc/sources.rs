@@ -41,7 +41,9 @@ pub(super) fn explain(error: lineshaft_plc_runtime::Error, layout: &Layout) -> F
             let hint = spelling::hint(&path, visible_paths(layout));
             Failure::Usage(format!("there is no variable {path:?}{hint}"))
         }
-        Error::BadLiteral { .. } | Error::Constant(_) => Failure::Usage(error.to_string()),
+        Error::BadLiteral { .. } | Error::Constant(_) | Error::ReadOnly(_) => {
+            Failure::Usage(error.to_string())
+        }
         other => Failure::Engine(other),
     }
 }

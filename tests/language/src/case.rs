@@ -11,6 +11,8 @@ pub struct Case {
     pub name: String,
     /// The whole file: line numbers count its directives too.
     pub text: String,
+    /// Name of the source unit, where it matters.
+    pub file: Option<String>,
     /// Feature tables of the standard that it is about, beside those of its topic.
     pub tables: Vec<String>,
     /// Steps of the virtual clock; at least as many as `expect` lines.
@@ -103,6 +105,7 @@ impl Case {
 
     fn directive(&mut self, key: &str, scan: Option<u64>, value: &str, next: &mut u64) -> Result<(), String> {
         match key {
+            "file" => self.file = Some(value.to_owned()),
             "scans" => self.scans = number(value)?,
             "interval" => self.interval_ns = duration_ns(value)?,
             "set" => {

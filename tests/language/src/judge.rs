@@ -13,7 +13,8 @@ const FILE: &str = "case.st";
 
 /// Runs one case. `Err` says all that differed.
 pub fn run(case: &Case, engine: &dyn Engine) -> Result<(), String> {
-    let units = [SourceUnit { name: FILE.to_owned(), text: case.text.clone() }];
+    let name = case.file.clone().unwrap_or_else(|| FILE.to_owned());
+    let units = [SourceUnit { name, text: case.text.clone() }];
     let expects_errors = case.more_errors || case.findings.iter().any(|f| f.severity == Severity::Error);
     let mut report = String::new();
     match compile(&units, &case.options) {

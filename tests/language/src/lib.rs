@@ -14,7 +14,7 @@ mod reference;
 pub use case::Case;
 pub use engine::{Engine, Running};
 pub use judge::run;
-pub use reference::page;
+pub use reference::{cases_page, page};
 
 use std::path::{Path, PathBuf};
 
@@ -49,4 +49,9 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
 /// The page of the book that lists the feature tables.
 pub fn page_path() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/language.md")
+}
+
+/// The page of the book that lists every case.
+pub fn cases_path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/language-cases.md")
 }

@@ -3,7 +3,7 @@
 
 use crate::case::Case;
 use lineshaft_plc_compiler::Severity;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Where the list begins in the page.
@@ -87,9 +87,33 @@ const TABLES: &[(&str, &str)] = &[
     ("Dialects", "dialects and vendors' extensions"),
 ];
 
+/// Links in a cell of the overview.
+const IN_A_CELL: usize = 3;
+
+/// What stands before the list of all cases.
+const CASES_HEAD: &str = "# Cases of Structured Text
+
+Every case of the conformance tests, by the feature table of IEC 61131-3 Ed. 3 that it is about. Written by
+`make generate` from tests/language/cases; [the overview](language.md) says what the tables are.
+";
+
+/// Tables of which one side can have no case: side and reason.
+const NONE: &[(&str, &str, &str)] = &[
+    ("T54", "runs", "not supported"),
+    ("T55", "runs", "not supported"),
+    ("T56", "runs", "not supported"),
+    ("T57", "runs", "not supported"),
+    ("T58", "runs", "not supported"),
+    ("T59", "runs", "not supported"),
+    ("T60", "runs", "not supported"),
+    ("T61", "runs", "not supported"),
+    ("Recovery", "runs", "none can: each is broken"),
+];
+
 /// Tables of the cases that name none, by the beginning of their names; the longest counts.
 const TOPICS: &[(&str, &[&str])] = &[
     ("access", &["T48"]),
+    ("access_paths", &["T13"]),
     ("arithmetic", &["T29", "T71"]),
     ("arrays", &["T11", "T14"]),
     ("bistables", &["T43"]),
@@ -99,6 +123,7 @@ const TOPICS: &[(&str, &[&str])] = &[
     ("bits/sh", &["T30"]),
     ("classes", &["T48", "T49"]),
     ("codesys", &["Dialects"]),
+    ("codesys/pointer", &["T12", "Dialects"]),
     ("configuration", &["T62", "T63"]),
     ("conversions", &["T22", "T23"]),
     ("conversions/bit_string", &["T24"]),
@@ -151,6 +176,7 @@ const TOPICS: &[(&str, &[&str])] = &[
     ("namespaces", &["T64"]),
     ("open_arrays", &["T15"]),
     ("pitfalls", &["T72"]),
+    ("pragmas", &["T4"]),
     ("precedence", &["T71"]),
     ("programs", &["T47"]),
     ("properties", &["Ed4"]),
@@ -169,41 +195,94 @@ const TOPICS: &[(&str, &[&str])] = &[
 /// What the cases show of one table.
 #[derive(Default)]
 struct Shown<'a> {
-    runs: usize,
-    refused: usize,
-    topics: BTreeSet<&'a str>,
+    runs: Vec<&'a str>,
+    refused: Vec<&'a str>,
 }
 
-/// The page with its list made anew. `Err`: a case or the page does not fit.
+/// The page with its list made anew. `Err`: a case or the page does not fit, or a table lacks a case.
 pub fn page(page: &str, cases: &[Case]) -> Result<String, String> {
     let (before, rest) = page.split_once(BEGIN).ok_or("the page has no list")?;
     let (_, after) = rest.split_once(END).ok_or("the list has no end")?;
-    Ok(format!("{before}{BEGIN}\n\n{}\n{END}{after}", list(cases)?))
+    Ok(format!("{before}{BEGIN}\n\n{}\n{END}{after}", overview(&sorted(cases)?)?))
 }
 
-fn list(cases: &[Case]) -> Result<String, String> {
+/// The page with every case of every table.
+pub fn cases_page(cases: &[Case]) -> Result<String, String> {
+    let shown = sorted(cases)?;
+    let mut text = String::from(CASES_HEAD);
+    for (table, what) in TABLES {
+        let _ = write!(text, "\n## {table}\n\n{what}\n\n");
+        let side = |side, list| {
+            Ok::<_, String>(match reason(table, side, list)? {
+                Some(why) => format!("* {side}: {why}\n"),
+                None => format!("* {side}: {}\n", links(list)),
+            })
+        };
+        let empty = Shown::default();
+        let shown = shown.get(table).unwrap_or(&empty);
+        text.push_str(&side("runs", &shown.runs)?);
+        text.push_str(&side("refused", &shown.refused)?);
+    }
+    Ok(text)
+}
+
+fn sorted(cases: &[Case]) -> Result<BTreeMap<&str, Shown<'_>>, String> {
     let mut shown: BTreeMap<&str, Shown<'_>> = BTreeMap::new();
     for case in cases {
         let (topic, _) = case.name.split_once('/').ok_or("a case outside of every topic")?;
         for table in tables(case, topic)? {
             let entry = shown.entry(table).or_default();
-            entry.topics.insert(topic);
             let errors = case.findings.iter().any(|finding| finding.severity == Severity::Error);
-            if errors || case.more_errors { entry.refused += 1 } else { entry.runs += 1 }
+            let list = if errors || case.more_errors { &mut entry.refused } else { &mut entry.runs };
+            if !list.contains(&case.name.as_str()) {
+                list.push(&case.name);
+            }
         }
     }
-    let mut text =
-        String::from("| Table | What | Runs | Refused | Cases |\n| --- | --- | --- | --- | --- |\n");
+    Ok(shown)
+}
+
+fn overview(shown: &BTreeMap<&str, Shown<'_>>) -> Result<String, String> {
+    let mut text = String::from("| Table | What | Runs | Refused |\n| --- | --- | --- | --- |\n");
     for (table, what) in TABLES {
-        let Some(Shown { runs, refused, topics }) = shown.get(table) else {
-            let _ = writeln!(text, "| {table} | {what} | none | none | not supported |");
-            continue;
-        };
-        let links: Vec<String> =
-            topics.iter().map(|t| format!("[{t}](../../tests/language/cases/{t})")).collect();
-        let _ = writeln!(text, "| {table} | {what} | {runs} | {refused} | {} |", links.join(", "));
+        let empty = Shown::default();
+        let shown = shown.get(table).unwrap_or(&empty);
+        let runs = cell(table, "runs", &shown.runs)?;
+        let refused = cell(table, "refused", &shown.refused)?;
+        let _ = writeln!(text, "| {table} | {what} | {runs} | {refused} |");
     }
     Ok(text)
+}
+
+/// A few cases and the way to the others, or why there is none.
+fn cell(table: &str, side: &str, list: &[&str]) -> Result<String, String> {
+    if let Some(why) = reason(table, side, list)? {
+        return Ok(why.to_owned());
+    }
+    if list.len() <= IN_A_CELL {
+        return Ok(links(list));
+    }
+    let first = links(&list[..IN_A_CELL]);
+    let more = list.len() - IN_A_CELL;
+    Ok(format!("{first}, [{more} more](language-cases.md#{})", table.to_lowercase()))
+}
+
+fn links(list: &[&str]) -> String {
+    let link = |name: &&str| {
+        let short = name.rsplit('/').next().unwrap_or(name).replace('_', " ");
+        format!("[{short}](../../tests/language/cases/{name}.st)")
+    };
+    list.iter().map(link).collect::<Vec<_>>().join(", ")
+}
+
+/// Why a table has no case of a side. `Err`: it has none and no reason, or one although a reason says it cannot.
+fn reason(table: &str, side: &str, list: &[&str]) -> Result<Option<&'static str>, String> {
+    let why = NONE.iter().find(|(t, s, _)| *t == table && *s == side).map(|(.., why)| *why);
+    match (why, list.first()) {
+        (None, None) => Err(format!("{table} has no case that {side}, and nothing says why")),
+        (Some(why), Some(case)) => Err(format!("{table}: `{why}`, but there is {case}")),
+        _ => Ok(why),
+    }
 }
 
 /// The tables that a case is about.

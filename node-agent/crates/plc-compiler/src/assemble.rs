@@ -1,11 +1,15 @@
 //! The state block: sections, offsets of globals and program instances, leaves by path, initial bytes.
 
+mod access;
+
 use crate::ast::{Address, AddressAt, Area};
 use crate::config::{Initial, Plan};
 use crate::diagnostic::Code;
+use crate::hir::Init;
 use crate::layout::{
     Elementary, Layout, Leaf, LeafFlags, Member, Root, Sections, TypeDesc, TypeId as LayoutType,
 };
+use crate::memory::reference::Origins;
 use crate::memory::{MAX_STATE, Memory};
 use crate::model::{Model, Var, VarKind};
 use crate::program::ImageBytes;
@@ -37,12 +41,15 @@ pub(crate) fn check_addresses(model: &mut Model<'_>) {
     {
         let memory = Memory::new(model);
         let locals = model.pous.iter().flat_map(|pou| &pou.vars);
-        for var in model.globals.iter().chain(locals) {
-            if let Some((Address { at: Some(at), .. }, span)) = var.address
-                && var.ty != Types::POISON
-                && !fits(&memory, var.ty, at)
+        let variables = model.globals.iter().chain(locals).map(|var| (&var.name, var.ty, var.address));
+        let fields = model.types.structs.iter().flat_map(|def| &def.fields);
+        let fields = fields.map(|field| (&field.name, field.ty, field.address));
+        for (name, ty, address) in variables.chain(fields) {
+            if let Some((Address { at: Some(at), .. }, span)) = address
+                && ty != Types::POISON
+                && !fits(&memory, ty, at)
             {
-                wrong.push((span, at.bits, var.name.text.clone(), model.types.name(var.ty)));
+                wrong.push((span, at.bits, name.text.clone(), model.types.name(ty)));
             }
         }
     }
@@ -70,7 +77,7 @@ pub(crate) fn assemble(
     memory: &Memory<'_, '_>,
     plan: &Plan,
     images: ImageBytes,
-) -> Result<Assembly, (Span, String)> {
+) -> Result<Assembly, (Code, Span, String)> {
     let model = memory.model;
     let mut high = model.image_high;
     for (area, least) in [images.inputs, images.outputs, images.memory].into_iter().enumerate() {
@@ -79,7 +86,9 @@ pub(crate) fn assemble(
     let locals = model.pous.iter().flat_map(|pou| &pou.vars);
     let copies = plan.instances.iter().flat_map(|i| &i.images).map(|copy| (copy.address, copy.ty));
     let declared = model.globals.iter().chain(locals).filter_map(|var| Some((var.address?.0, var.ty)));
-    for (address, ty) in declared.chain(copies) {
+    let fields = model.types.structs.iter().flat_map(|def| &def.fields);
+    let fields = fields.filter_map(|field| Some((field.address?.0, field.ty)));
+    for (address, ty) in declared.chain(copies).chain(fields) {
         if let Some(at) = address.at {
             let end = u64::from(at.byte).saturating_add(memory.size(ty).0).min(MAX_STATE);
             let slot = &mut high[address.area as usize];
@@ -136,6 +145,7 @@ pub(crate) fn assemble(
         known: HashMap::new(),
         references: Vec::new(),
         initial: vec![0; end as usize],
+        globals: &globals,
     };
     builder.layout.types.extend(Elementary::ALL.into_iter().map(TypeDesc::Elementary));
     for (index, var) in model.globals.iter().enumerate() {
@@ -154,25 +164,33 @@ pub(crate) fn assemble(
         let shape = memory.pou(instance.pou);
         for (var, place) in model.pou(instance.pou).vars.iter().zip(&shape.offsets) {
             if let (Some(place), false) = (place, var.kind == VarKind::InOut) {
-                builder.write(offset + place, &memory.initial_bytes(var.ty, var.initial.as_ref()));
+                builder.write_initial((offset + place, *offset), var.ty, var.initial.as_ref());
             }
         }
         for Initial { path, ty, init } in &instance.initials {
             // A variable with an address has no place in the instance: its declaration says its value.
             let places = path.iter().map(|(pou, var)| memory.pou(*pou).offsets[*var]);
             if let Some(place) = places.sum::<Option<u32>>() {
-                builder.write(offset + place, &memory.initial_bytes(*ty, Some(init)));
+                builder.write_initial((offset + place, 0), *ty, Some(init));
             }
         }
     }
     if builder.layout.leaves.len() >= MAX_LEAVES {
-        return Err((Span::default(), format!("the program has more than {MAX_LEAVES} variables")));
+        return Err((
+            Code::StateTooLarge,
+            Span::default(),
+            format!("the program has more than {MAX_LEAVES} variables"),
+        ));
+    }
+    for access in &plan.accesses {
+        builder.access(access)?;
     }
     builder.complete_references();
     builder.layout.leaves.sort_by_key(|leaf| (leaf.offset, leaf.bit));
     builder.layout.roots.sort_by_key(|root| root.offset);
     builder.layout.hash = hash(&builder.layout);
-    Ok(Assembly { layout: builder.layout, initial: builder.initial, globals, instances })
+    let LayoutBuilder { layout, initial, .. } = builder;
+    Ok(Assembly { layout, initial, globals, instances })
 }
 
 /// Where the parts of a test program are that its tests share.
@@ -188,7 +206,7 @@ pub(crate) fn add_tests(
     memory: &Memory<'_, '_>,
     assembly: &mut Assembly,
     counted: usize,
-) -> Result<TestPlaces, (Span, String)> {
+) -> Result<TestPlaces, (Code, Span, String)> {
     let model = memory.model;
     let clock = u64::from(assembly.layout.bytes).next_multiple_of(ALIGN);
     let counters = clock + 8;
@@ -226,12 +244,19 @@ fn located_initials(memory: &Memory<'_, '_>, assembly: &mut Assembly) {
 }
 
 /// The initial bytes of the variables of a POU.
-pub(crate) fn initial_variables(memory: &Memory<'_, '_>, pou: usize) -> Vec<u8> {
+pub(crate) fn initial_variables(
+    memory: &Memory<'_, '_>,
+    pou: usize,
+    this: u32,
+    origins: &Origins<'_>,
+) -> Vec<u8> {
     let shape = memory.pou(pou);
     let mut initial = vec![0; shape.bytes as usize];
     for (var, place) in memory.model.pou(pou).vars.iter().zip(&shape.offsets) {
         let Some(place) = place else { continue };
-        let bytes = memory.initial_bytes(var.ty, var.initial.as_ref());
+        let init = var.initial.as_ref();
+        let mut bytes = memory.initial_bytes(var.ty, init);
+        memory.write_references(var.ty, init, (this + place, this), origins, &mut bytes);
         initial[*place as usize..*place as usize + bytes.len()].copy_from_slice(&bytes);
     }
     initial
@@ -240,19 +265,29 @@ pub(crate) fn initial_variables(memory: &Memory<'_, '_>, pou: usize) -> Vec<u8> 
 /// Adds the type of an instance of a POU to a layout that is otherwise complete.
 pub(crate) fn instance_type(memory: &Memory<'_, '_>, assembly: &mut Assembly, pou: usize) -> LayoutType {
     let layout = std::mem::take(&mut assembly.layout);
-    let mut builder =
-        LayoutBuilder { memory, layout, known: HashMap::new(), references: Vec::new(), initial: Vec::new() };
+    let mut builder = LayoutBuilder {
+        memory,
+        layout,
+        known: HashMap::new(),
+        references: Vec::new(),
+        initial: Vec::new(),
+        globals: &[],
+    };
     let ty = builder.instance_type(pou);
     builder.complete_references();
     assembly.layout = builder.layout;
     ty
 }
 
-fn too_large(end: u64, span: Span) -> Result<(), (Span, String)> {
+fn too_large(end: u64, span: Span) -> Result<(), (Code, Span, String)> {
     if end <= MAX_STATE {
         return Ok(());
     }
-    Err((span, format!("the variables up to here take more than {} MiB", MAX_STATE >> 20)))
+    Err((
+        Code::StateTooLarge,
+        span,
+        format!("the variables up to here take more than {} MiB", MAX_STATE >> 20),
+    ))
 }
 
 fn is_located(var: &Var<'_>) -> bool {
@@ -265,6 +300,9 @@ fn hash(layout: &Layout) -> u64 {
         digest.update(leaf.path.to_ascii_uppercase());
         digest.update(format!("|{}|{:?}|{:?}\n", leaf.offset, leaf.bit, leaf.flags));
         digest.update(layout.type_name(leaf.ty));
+    }
+    for alias in &layout.aliases {
+        digest.update(format!("{alias:?}\n"));
     }
     for ty in &layout.types {
         digest.update(format!("{ty:?}\n"));
@@ -282,12 +320,28 @@ struct LayoutBuilder<'b, 'm, 'a> {
     /// Types of references whose targets are still to be described.
     references: Vec<(LayoutType, TypeId)>,
     initial: Vec<u8>,
+    /// Offsets of the globals.
+    globals: &'b [Option<u32>],
+}
+
+/// Where the variables without an instance are.
+pub(crate) fn origins<'g>(sections: &Sections, globals: &'g [Option<u32>]) -> Origins<'g> {
+    let areas = [sections.inputs.start, sections.outputs.start, sections.memory.start];
+    Origins { globals, areas }
 }
 
 impl LayoutBuilder<'_, '_, '_> {
     fn write(&mut self, offset: u32, bytes: &[u8]) {
         let offset = offset as usize;
         self.initial[offset..offset + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// The initial bytes of a variable of the instance at `this`.
+    fn write_initial(&mut self, (offset, this): (u32, u32), ty: TypeId, init: Option<&Init>) {
+        let mut bytes = self.memory.initial_bytes(ty, init);
+        let origins = origins(&self.layout.sections, self.globals);
+        self.memory.write_references(ty, init, (offset, this), &origins, &mut bytes);
+        self.write(offset, &bytes);
     }
 
     /// The start of an area of the process image.
@@ -314,22 +368,32 @@ impl LayoutBuilder<'_, '_, '_> {
             hidden: inherited.hidden || var.hidden,
         };
         if let Some((Address { area, at: Some(at) }, _)) = var.address {
-            let offset = self.area(area) + at.byte;
-            let bit = (at.bits == 1).then_some(at.bit);
-            let bytes = self.memory.initial_bytes(var.ty, var.initial.as_ref());
-            match bit {
-                Some(bit) => self.initial[offset as usize] |= bytes[0] << bit,
-                None => self.write(offset, &bytes),
-            }
-            self.leaves(path, var.ty, offset, bit, LeafFlags { located: true, ..flags });
-            return;
+            return self.located(path, var.ty, var.initial.as_ref(), (area, at), flags);
         }
         let Some(offset) = offset else { return };
         if var.kind == VarKind::Global {
-            let bytes = self.memory.initial_bytes(var.ty, var.initial.as_ref());
-            self.write(offset, &bytes);
+            self.write_initial((offset, 0), var.ty, var.initial.as_ref());
         }
         self.leaves(path, var.ty, offset, None, flags);
+    }
+
+    /// A variable that is image bytes: its leaves and its initial value.
+    fn located(
+        &mut self,
+        path: &str,
+        ty: TypeId,
+        init: Option<&Init>,
+        (area, at): (Area, AddressAt),
+        flags: LeafFlags,
+    ) {
+        let offset = self.area(area) + at.byte;
+        let bit = (at.bits == 1).then_some(at.bit);
+        let bytes = self.memory.initial_bytes(ty, init);
+        match bit {
+            Some(bit) => self.initial[offset as usize] |= bytes[0] << bit,
+            None => self.write(offset, &bytes),
+        }
+        self.leaves(path, ty, offset, bit, LeafFlags { located: true, ..flags });
     }
 
     fn leaves(&mut self, path: &str, ty: TypeId, offset: u32, bit: Option<u8>, flags: LeafFlags) {
@@ -341,9 +405,16 @@ impl LayoutBuilder<'_, '_, '_> {
             Type::Instance(pou) => self.instance(path, *pou, offset, flags),
             Type::Struct(index) => {
                 let shape = self.memory.structure(*index);
-                for (field, place) in model.types.structs[*index].fields.iter().zip(&shape.offsets) {
+                for (number, (field, place)) in
+                    model.types.structs[*index].fields.iter().zip(&shape.offsets).enumerate()
+                {
                     let path = format!("{path}.{}", field.name.text);
-                    self.leaves(&path, field.ty, offset + place.unwrap_or(0), None, flags);
+                    if let Some((Address { area, at: Some(at) }, _)) = field.address {
+                        let init = model.field_inits.get(&(*index, number));
+                        self.located(&path, field.ty, init, (area, at), flags);
+                    } else {
+                        self.leaves(&path, field.ty, offset + place.unwrap_or(0), field.bit, flags);
+                    }
                 }
             }
             _ => {
@@ -386,7 +457,7 @@ impl LayoutBuilder<'_, '_, '_> {
         for (var, place) in model.pou(pou).vars.iter().zip(&shape.offsets) {
             if let (Some(offset), false) = (place, var.kind == VarKind::InOut || var.hidden) {
                 let ty = self.ty(var.ty);
-                members.push(Member { name: var.name.text.to_string(), ty, offset: *offset });
+                members.push(Member { name: var.name.text.to_string(), ty, offset: *offset, bit: None });
             }
         }
         let name = model.pou(pou).name.text.to_string();
@@ -423,12 +494,10 @@ impl LayoutBuilder<'_, '_, '_> {
                 let shape = self.memory.structure(*index);
                 let mut members = Vec::new();
                 for (field, place) in model.types.structs[*index].fields.iter().zip(&shape.offsets) {
+                    // What lies in the process image is no part of the value.
+                    let Some(offset) = *place else { continue };
                     let ty = self.ty(field.ty);
-                    members.push(Member {
-                        name: field.name.text.to_string(),
-                        ty,
-                        offset: place.unwrap_or(0),
-                    });
+                    members.push(Member { name: field.name.text.to_string(), ty, offset, bit: field.bit });
                 }
                 let name = model.types.structs[*index].name.to_string();
                 self.push(TypeDesc::Struct { name, members, bytes: shape.bytes as u32 })

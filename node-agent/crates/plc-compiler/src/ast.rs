@@ -337,6 +337,8 @@ pub(crate) struct VarSection {
     pub(crate) access: Option<Access>,
     pub(crate) groups: Vec<VarGroup>,
     pub(crate) span: Span,
+    /// The attribute `qualified_only`: its variables are found behind the name of their list only.
+    pub(crate) qualified: Option<Span>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -380,6 +382,8 @@ pub(crate) struct Pou {
     /// Half of a property.
     pub(crate) accessor: Option<Accessor>,
     pub(crate) sections: Vec<VarSection>,
+    /// VAR_ACCESS of a program.
+    pub(crate) accesses: Vec<AccessDecl>,
     pub(crate) body: Vec<Stmt>,
 }
 
@@ -397,6 +401,7 @@ impl Pou {
             methods: Vec::new(),
             accessor: None,
             sections,
+            accesses: Vec::new(),
             body,
         }
     }
@@ -452,6 +457,8 @@ pub(crate) struct TypeDecl {
     pub(crate) name: Name,
     pub(crate) ty: TypeRef,
     pub(crate) init: Option<Expr>,
+    /// Of an enumeration with the attribute `qualified_only`: its values are found behind its name only.
+    pub(crate) qualified: bool,
 }
 
 #[derive(Debug)]
@@ -474,11 +481,23 @@ pub(crate) struct Namespace {
     pub(crate) decls: Vec<Decl>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Configuration {
     pub(crate) globals: Vec<VarSection>,
     pub(crate) resources: Vec<Resource>,
     pub(crate) bindings: Vec<ConfigBinding>,
+    pub(crate) accesses: Vec<AccessDecl>,
+}
+
+/// `Name : Res.Main.level : INT READ_WRITE;` in VAR_ACCESS.
+#[derive(Debug)]
+pub(crate) struct AccessDecl {
+    pub(crate) name: Name,
+    /// What it stands for.
+    pub(crate) path: String,
+    pub(crate) span: Span,
+    pub(crate) ty: TypeRef,
+    pub(crate) writable: bool,
 }
 
 /// A resource. `name` is absent where tasks stand in the configuration itself.

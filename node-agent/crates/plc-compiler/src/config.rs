@@ -1,5 +1,6 @@
 //! What runs when, and which variable is at which address: CONFIGURATION, manifest, bindings.
 
+mod access;
 mod binding;
 
 use crate::ast::{Address, Argument, Name, ProgramDecl, Resource, TaskDecl};
@@ -19,6 +20,20 @@ use std::collections::HashSet;
 pub(crate) struct Plan {
     pub(crate) tasks: Vec<TaskPlan>,
     pub(crate) instances: Vec<InstancePlan>,
+    pub(crate) accesses: Vec<AccessPlan>,
+}
+
+/// A name under which others find a variable.
+#[derive(Debug)]
+pub(crate) struct AccessPlan {
+    /// With the instance where a program declares it.
+    pub(crate) name: String,
+    pub(crate) name_span: Span,
+    /// Of the variable, without the resource.
+    pub(crate) path: String,
+    pub(crate) path_span: Span,
+    pub(crate) ty: TypeId,
+    pub(crate) writable: bool,
 }
 
 #[derive(Debug)]
@@ -35,7 +50,8 @@ pub(crate) struct TaskPlan {
 #[derive(Debug)]
 pub(crate) enum TriggerPlan {
     Cyclic(u64),
-    Event(Place),
+    /// The BOOL that rises, and the interval while it is FALSE.
+    Event(Place, Option<u64>),
     Background,
 }
 
@@ -83,6 +99,7 @@ pub(crate) fn plan(model: &mut Model<'_>, options: &Options, testing: bool) -> P
         planner.model.programs().first().map_or(Span::default(), |p| planner.model.pou(*p).name.span);
     planner.instances_and_tasks(options);
     planner.bindings(options);
+    planner.accesses(options);
     if !testing {
         planner.incomplete_addresses();
     }
@@ -90,6 +107,16 @@ pub(crate) fn plan(model: &mut Model<'_>, options: &Options, testing: bool) -> P
     effects::note_writers(model, &mut plan);
     plan.tasks.sort_by_key(|task| (matches!(task.trigger, TriggerPlan::Background), task.priority));
     plan
+}
+
+impl TriggerPlan {
+    /// Another interval, from the manifest; an event that also runs on a grid keeps its event.
+    fn set_interval(&mut self, ns: u64) {
+        match self {
+            Self::Event(_, Some(interval)) => *interval = ns,
+            _ => *self = Self::Cyclic(ns),
+        }
+    }
 }
 
 struct Planner<'m, 'a> {
@@ -126,7 +153,7 @@ impl<'a> Planner<'_, 'a> {
                     let message = format!("task `{}` has the interval 0", task.name);
                     self.model.sink.report(Code::BadTask, self.nowhere, message);
                 }
-                self.plan.tasks[index].trigger = TriggerPlan::Cyclic(interval.max(1));
+                self.plan.tasks[index].trigger.set_interval(interval.max(1));
             }
             if let Some(priority) = task.priority {
                 self.plan.tasks[index].priority = priority;
@@ -232,16 +259,12 @@ impl<'a> Planner<'_, 'a> {
             Some((Value::Int(ns), _)) => Some(ns),
             _ => None,
         };
-        let trigger = match (interval, &task.single) {
-            (Some(ns), None) if ns > 0 => TriggerPlan::Cyclic(ns.min(i128::from(i64::MAX)) as u64),
-            (None, Some(single)) if task.interval.is_none() => {
+        let above_zero = interval.filter(|ns| *ns > 0).map(|ns| ns.min(i128::from(i64::MAX)) as u64);
+        let trigger = match (above_zero, &task.single) {
+            (Some(ns), None) => TriggerPlan::Cyclic(ns),
+            (ns, Some(single)) if ns.is_some() || task.interval.is_none() => {
                 let place = Checker::new(self.model, None).event(single);
-                place.map_or(TriggerPlan::Background, TriggerPlan::Event)
-            }
-            (Some(_), Some(_)) => {
-                let message = "SINGLE together with INTERVAL is not supported yet";
-                self.model.sink.report(Code::NotSupportedYet, task.name.span, message);
-                TriggerPlan::Background
+                place.map_or(TriggerPlan::Background, |place| TriggerPlan::Event(place, ns))
             }
             // Reported already; the task exists, so that its programs are no second mistake.
             _ if task.interval.is_some() && interval.is_none() => TriggerPlan::Background,
@@ -301,7 +324,9 @@ impl<'a> Planner<'_, 'a> {
             self.model.sink.report(Code::DuplicateName, decl.name.span, message);
             return;
         }
-        if let Some(Item::Global(_) | Item::Namespace) = self.model.find(&decl.name, None) {
+        if let Some(Item::Global(_) | Item::Namespace) = self.model.find(&decl.name, None)
+            && !self.model.is_file_list(&decl.name)
+        {
             let message = format!("`{}` is the name of a global too", decl.name.text);
             self.model.sink.report(Code::DuplicateName, decl.name.span, message);
         }

@@ -266,4 +266,33 @@ pub(crate) enum Init {
     Elements(Vec<(u64, Init)>),
     /// Index of a field or variable.
     Members(Vec<(usize, Init)>),
+    /// `REF(x)`: where that is depends on the instance.
+    Reference(Box<FixedPlace>),
+}
+
+/// A variable that lasts, or a part of one, at constant indices.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FixedPlace {
+    pub(crate) root: FixedRoot,
+    pub(crate) steps: Vec<FixedStep>,
+    pub(crate) ty: TypeId,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum FixedRoot {
+    /// Of the instance in whose declaration it is written: POU and variable.
+    Member(usize, usize),
+    Global(usize),
+    /// Area and byte.
+    Image(Area, u32),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum FixedStep {
+    Field(usize, usize),
+    Member(usize, usize),
+    /// Type of the element, and how many come before it.
+    Element(TypeId, u32),
+    /// Bytes.
+    Part(u32),
 }

@@ -119,6 +119,9 @@ pub struct Member {
     pub ty: TypeId,
     /// From the start of the structure.
     pub offset: u32,
+    /// A BOOL that is one bit of that byte.
+    #[serde(default)]
+    pub bit: Option<u8>,
 }
 
 /// What is known of a leaf.
@@ -169,6 +172,17 @@ pub struct Root {
     pub offset: u32,
 }
 
+/// Another name of a variable, from VAR_ACCESS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alias {
+    /// As declared; that of a program behind the name of the instance.
+    pub path: String,
+    /// What it stands for.
+    pub place: Place,
+    /// READ_WRITE: others may write it.
+    pub writable: bool,
+}
+
 /// Sections of the state block.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sections {
@@ -198,6 +212,9 @@ pub struct Layout {
     /// Program instances and global variables as a whole, in order of offset: where a path to something
     /// that is no leaf (a structure, an instance) begins.
     pub roots: Vec<Root>,
+    /// VAR_ACCESS, in order of declaration.
+    #[serde(default)]
+    pub aliases: Vec<Alias>,
     /// Indexed by [`TypeId`]. The first entries are the elementary types, see [`Layout::elementary`].
     pub types: Vec<TypeDesc>,
     /// Of paths, types and offsets: equal hashes mean that blocks can be exchanged as they are.

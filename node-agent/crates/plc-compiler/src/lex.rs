@@ -34,6 +34,7 @@ pub(crate) enum Kind {
     #[regex(r"%[IQMiqm][XBWDLxbwdl]?(\*|[0-9]+(\.[0-9]+)*)")]
     Address,
     #[regex(r"%[XBWDLxbwdl][0-9]+")]
+    #[regex(r"%[Xx][0-9]+\.[0-9]+")]
     Part,
     #[token("(*", |lexer| block_comment(lexer, "(*", "*)"))]
     #[token("/*", |lexer| block_comment(lexer, "/*", "*/"))]
@@ -244,9 +245,26 @@ fn typed_literal(lexer: &mut Lexer<'_, Kind>) -> TypedTail {
     TypedTail::Closed
 }
 
-/// All tokens of a unit; the last one is [`Kind::End`].
-pub(crate) fn tokens(text: &str, unit: u32, sink: &mut Sink) -> Vec<Token> {
+/// An attribute that changes what the declaration behind it means.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    /// Position of the token behind it.
+    pub(crate) before: usize,
+    pub(crate) span: Span,
+}
+
+/// Whether a pragma is `{attribute 'qualified_only'}`, or its short form without the word.
+fn is_qualified_only(pragma: &str) -> bool {
+    let inside = pragma.trim_matches(['{', '}']).trim();
+    let name = inside.get(..9).filter(|word| word.eq_ignore_ascii_case("attribute"));
+    let name = name.map_or(inside, |word| inside[word.len()..].trim());
+    name.trim_matches('\'').eq_ignore_ascii_case("qualified_only")
+}
+
+/// All tokens of a unit, of which the last one is [`Kind::End`], and its marks.
+pub(crate) fn tokens(text: &str, unit: u32, sink: &mut Sink) -> (Vec<Token>, Vec<Mark>) {
     let mut tokens: Vec<Token> = Vec::with_capacity(text.len() / 4);
+    let mut marks = Vec::new();
     let mut bad: Option<Span> = None;
     let mut noted_pragmas = std::collections::HashSet::new();
     let mut upper = String::new();
@@ -262,6 +280,9 @@ pub(crate) fn tokens(text: &str, unit: u32, sink: &mut Sink) -> Vec<Token> {
         report_bad(bad.take(), text, sink);
         match kind {
             Kind::Comment(true) => {}
+            Kind::Pragma(true) if is_qualified_only(&text[range.clone()]) => {
+                marks.push(Mark { before: tokens.len(), span });
+            }
             Kind::Pragma(true) => {
                 if noted_pragmas.insert(&text[range.clone()]) {
                     let message = format!("attribute {} has no effect", &text[range]);
@@ -295,7 +316,7 @@ pub(crate) fn tokens(text: &str, unit: u32, sink: &mut Sink) -> Vec<Token> {
     report_bad(bad.take(), text, sink);
     let end = text.len() as u32;
     tokens.push(Token { kind: Kind::End, span: Span { unit, start: end, end } });
-    tokens
+    (tokens, marks)
 }
 
 fn report_bad(bad: Option<Span>, text: &str, sink: &mut Sink) {
@@ -316,7 +337,7 @@ mod tests {
 
     fn kinds(text: &str) -> Vec<(Kind, &str)> {
         let mut sink = Sink::default();
-        let all = tokens(text, 0, &mut sink);
+        let (all, _) = tokens(text, 0, &mut sink);
         all.iter()
             .filter(|t| t.kind != Kind::End)
             .map(|t| (t.kind, &text[t.span.start as usize..t.span.end as usize]))

@@ -129,7 +129,8 @@ fn front<T>(
     let mut texts: Vec<&str> = units.iter().map(|unit| unit.text.as_str()).collect();
     texts.push(standard::TEXT);
     let names = standard::names(&standard_tree);
-    let mut model = Model::new(&trees, texts, names, options, &mut sink);
+    let unit_names = units.iter().map(|unit| unit.name.as_str()).collect();
+    let mut model = Model::new(&trees, texts, unit_names, names, options, &mut sink);
     model.resolve_initial_values();
     check_bodies(&mut model, testing);
     model.check_recursion();
@@ -175,8 +176,7 @@ fn build(
     lines: &[LineIndex],
 ) -> Result<Program, (Code, Span, String)> {
     let memory = Memory::new(model);
-    let mut assembly = assemble::assemble(&memory, plan, options.image_bytes)
-        .map_err(|(span, message)| (Code::StateTooLarge, span, message))?;
+    let mut assembly = assemble::assemble(&memory, plan, options.image_bytes)?;
     let sites = lower::Sites { units, lines, standard_lines: LineIndex::new(standard::TEXT) };
     let (module, entries) = lower::lower(&memory, &mut assembly, plan, &sites)
         .map_err(|(span, message)| (Code::FrameTooLarge, span, message))?;
@@ -200,9 +200,9 @@ fn build(
             name: task.name.clone(),
             trigger: match &task.trigger {
                 config::TriggerPlan::Cyclic(interval_ns) => Trigger::Cyclic { interval_ns: *interval_ns },
-                config::TriggerPlan::Event(place) => {
+                config::TriggerPlan::Event(place, interval_ns) => {
                     let (offset, bit) = assemble::fixed_place(&memory, &assembly, place);
-                    Trigger::Event { offset, bit }
+                    Trigger::Event { offset, bit, interval_ns: *interval_ns }
                 }
                 config::TriggerPlan::Background => Trigger::Background,
             },

@@ -9,12 +9,14 @@ mod statement;
 mod test;
 mod text;
 
-use crate::assemble::Assembly;
+use crate::assemble::{self, Assembly};
 use crate::config::Plan;
+use crate::hir::Init;
 use crate::ir::{FuncId, Module, Op, Site, SiteId};
 use crate::memory::Memory;
 use crate::model::object::Dispatch;
 use crate::span::{LineIndex, Span};
+use crate::types::TypeId;
 use crate::{SourceUnit, standard};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -298,6 +300,14 @@ impl<'l, 'm, 'a> Lowerer<'l, 'm, 'a> {
         self.module.sites.push(site);
         self.known_sites.insert(span, id);
         id
+    }
+
+    /// The initial bytes of a variable that belongs to no instance.
+    fn initial_bytes(&self, ty: TypeId, init: Option<&Init>) -> Vec<u8> {
+        let mut bytes = self.memory.initial_bytes(ty, init);
+        let origins = assemble::origins(&self.assembly.layout.sections, &self.assembly.globals);
+        self.memory.write_references(ty, init, (0, 0), &origins, &mut bytes);
+        bytes
     }
 
     /// Bytes that never change, once each, at the end of the state block.

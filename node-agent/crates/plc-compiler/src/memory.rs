@@ -1,10 +1,12 @@
 //! Sizes, offsets and initial bytes of all types.
 
+pub(crate) mod reference;
+
 use crate::hir::{Init, Value};
 use crate::layout::Elementary;
 use crate::model::object::CLASS_MEMBER;
 use crate::model::{Model, VarKind};
-use crate::types::{Type, TypeId, Types};
+use crate::types::{Field, Type, TypeId, Types};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -27,6 +29,8 @@ pub(crate) struct Memory<'m, 'a> {
     structs: RefCell<HashMap<usize, Rc<Shape>>>,
     pous: RefCell<HashMap<usize, Rc<Shape>>>,
     defaults: RefCell<HashMap<TypeId, Rc<[u8]>>>,
+    /// Whether variables of a type hold references at start.
+    referring: RefCell<HashMap<TypeId, bool>>,
     /// Number of each class that takes part in dispatch, from 1.
     classes: HashMap<usize, u32>,
     /// The program has pointers, which can be moved.
@@ -41,6 +45,7 @@ impl<'m, 'a> Memory<'m, 'a> {
             structs: RefCell::default(),
             pous: RefCell::default(),
             defaults: RefCell::default(),
+            referring: RefCell::default(),
             classes: dispatched.zip(1..).collect(),
             has_pointers: model.types.has_pointers(),
         }
@@ -108,11 +113,16 @@ impl<'m, 'a> Memory<'m, 'a> {
     fn structure_shape(&self, index: usize) -> Shape {
         let def = &self.model.types.structs[index];
         if !def.overlap && def.fields.iter().all(|field| field.at.is_none()) {
-            return shape(def.fields.iter().map(|field| Some(self.size(field.ty))));
+            let size = |field: &Field<'_>| field.address.is_none().then(|| self.size(field.ty));
+            return shape(def.fields.iter().map(size));
         }
         let (mut end, mut align) = (0u64, 1u64);
         let mut offsets = Vec::new();
         for field in &def.fields {
+            if field.address.is_some() {
+                offsets.push(None);
+                continue;
+            }
             let (bytes, own) = self.size(field.ty);
             align = align.max(own);
             let at = match field.at {
@@ -183,7 +193,7 @@ impl<'m, 'a> Memory<'m, 'a> {
                     let init = self.model.field_inits.get(&(*index, field));
                     // What says nothing leaves the place to the member that does.
                     if init.is_some() || !self.model.types.structs[*index].overlap {
-                        self.member(def.ty, init, shape.offsets[field], &mut bytes);
+                        self.field(def, init, shape.offsets[field], &mut bytes);
                     }
                 }
             }
@@ -204,6 +214,16 @@ impl<'m, 'a> Memory<'m, 'a> {
         let bytes: Rc<[u8]> = bytes.into();
         self.defaults.borrow_mut().insert(ty, Rc::clone(&bytes));
         bytes
+    }
+
+    /// A member of a structure, which may be a single bit.
+    fn field(&self, def: &Field<'_>, init: Option<&Init>, offset: Option<u32>, bytes: &mut [u8]) {
+        let (Some(bit), Some(at)) = (def.bit, offset) else {
+            return self.member(def.ty, init, offset, bytes);
+        };
+        let value = self.initial_bytes(def.ty, init);
+        let byte = &mut bytes[at as usize];
+        *byte = *byte & !(1 << bit) | (value[0] & 1) << bit;
     }
 
     fn member(&self, ty: TypeId, init: Option<&Init>, offset: Option<u32>, bytes: &mut [u8]) {
@@ -253,8 +273,11 @@ impl<'m, 'a> Memory<'m, 'a> {
             (Init::Members(members), Type::Struct(index)) => {
                 let shape = self.structure(*index);
                 for (field, init) in members {
-                    let ty = types.structs[*index].fields[*field].ty;
-                    self.apply_member(ty, init, shape.offsets[*field], bytes);
+                    let def = &types.structs[*index].fields[*field];
+                    match def.bit {
+                        Some(_) => self.field(def, Some(init), shape.offsets[*field], bytes),
+                        None => self.apply_member(def.ty, init, shape.offsets[*field], bytes),
+                    }
                 }
             }
             (Init::Members(members), Type::Instance(pou)) => {

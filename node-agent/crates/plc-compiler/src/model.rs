@@ -2,6 +2,7 @@
 
 mod initial;
 mod interface;
+mod list;
 pub(crate) mod object;
 mod resolve;
 mod space;
@@ -19,7 +20,7 @@ use crate::suggest;
 use crate::types::{TypeId, Types};
 use object::Dispatch;
 use space::Space;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 /// How deep types and constants may refer to one another.
@@ -176,6 +177,8 @@ enum EnumOwner {
 pub(crate) struct Model<'a> {
     /// Source texts by unit.
     pub(crate) texts: Vec<&'a str>,
+    /// Names of the files, by unit.
+    unit_names: Vec<&'a str>,
     pub(crate) options: &'a Options,
     pub(crate) sink: &'a mut Sink,
     pub(crate) types: Types<'a>,
@@ -196,6 +199,12 @@ pub(crate) struct Model<'a> {
     /// Keys of the declared types, in order.
     type_order: Vec<Rc<str>>,
     enum_values: HashMap<Rc<str>, Vec<EnumOwner>>,
+    /// What the attribute `qualified_only` hides, by bare name: how it must be written.
+    qualified: HashMap<Rc<str>, String>,
+    /// Names that exist because a file with variables has them.
+    file_lists: HashSet<Rc<str>>,
+    /// Full keys of globals that USING does not bring: their lists are `qualified_only`.
+    hidden_globals: HashSet<Rc<str>>,
     /// Declarations of the standard library, by name, with what their placeholders become.
     standard: HashMap<Rc<str>, (&'a ast::Pou, Option<Elementary>)>,
     /// Interfaces that are still to be resolved.
@@ -208,12 +217,14 @@ impl<'a> Model<'a> {
     pub(crate) fn new(
         units: &'a [Vec<Decl>],
         texts: Vec<&'a str>,
+        unit_names: Vec<&'a str>,
         standard: HashMap<Rc<str>, (&'a ast::Pou, Option<Elementary>)>,
         options: &'a Options,
         sink: &'a mut Sink,
     ) -> Self {
         let mut model = Self {
             texts,
+            unit_names,
             options,
             sink,
             types: Types::new(),
@@ -230,6 +241,9 @@ impl<'a> Model<'a> {
             type_entries: HashMap::new(),
             type_order: Vec::new(),
             enum_values: HashMap::new(),
+            qualified: HashMap::new(),
+            file_lists: HashSet::new(),
+            hidden_globals: HashSet::new(),
             standard,
             open_interfaces: Vec::new(),
             depth: 0,
@@ -290,6 +304,11 @@ impl<'a> Model<'a> {
                     let key = self.full_key(space, &decl.name);
                     if let ast::TypeRefKind::Enum { values, .. } = &decl.ty.kind {
                         for (value, _) in values {
+                            if decl.qualified {
+                                let full = format!("{}#{}", decl.name.text, value.text);
+                                self.qualified.insert(Rc::clone(&value.key), full);
+                                continue;
+                            }
                             let owner = EnumOwner::Named(Rc::clone(&key));
                             self.enum_values.entry(Rc::clone(&value.key)).or_default().push(owner);
                         }
@@ -406,8 +425,13 @@ impl<'a> Model<'a> {
             .filter(|key| !key.starts_with("__"))
             .map(AsRef::as_ref);
         let nearest = suggest::nearest(&name.text, known).map(str::to_owned);
+        let full = self.qualified.get(&name.key);
         let finding =
             self.sink.report(Code::UnknownName, name.span, format!("`{}` is not declared", name.text));
+        if let Some(full) = full {
+            finding.help(format!("write `{full}`: it is declared with the attribute qualified_only"));
+            return;
+        }
         if let Some(nearest) = nearest {
             let spelled = scope
                 .and_then(|pou| {

@@ -15,7 +15,7 @@ use crate::Dialect;
 use crate::ast::test::Suite;
 use crate::ast::{Address, AddressAt, Area, Decl, Name};
 use crate::diagnostic::{Code, Sink};
-use crate::lex::{self, Keyword, Kind, Token};
+use crate::lex::{self, Keyword, Kind, Mark, Token};
 use crate::span::Span;
 
 /// Blocks, parentheses and types in one another.
@@ -76,6 +76,8 @@ pub(crate) fn address(text: &str) -> Option<Address> {
 struct Parser<'a> {
     text: &'a str,
     tokens: Vec<Token>,
+    /// Attributes that nothing has taken yet.
+    marks: Vec<Mark>,
     at: usize,
     nesting: u32,
     /// Loops around the current statement.
@@ -91,10 +93,11 @@ struct Parser<'a> {
 
 impl<'a> Parser<'a> {
     fn new(text: &'a str, unit: u32, dialect: Dialect, sink: &'a mut Sink) -> Self {
-        let tokens = lex::tokens(text, unit, sink);
+        let (tokens, marks) = lex::tokens(text, unit, sink);
         Self {
             text,
             tokens,
+            marks,
             at: 0,
             nesting: 0,
             loops: 0,
@@ -139,7 +142,22 @@ impl<'a> Parser<'a> {
         if !suite.is_empty() {
             decls.push(Decl::Tests(suite));
         }
+        for mark in std::mem::take(&mut self.marks) {
+            self.no_effect(mark.span);
+        }
         decls
+    }
+
+    fn no_effect(&mut self, span: Span) {
+        let message = format!("attribute {} has no effect here", self.slice(span));
+        let help = "it stands before the VAR_GLOBAL of a list that has a name, or before an enumeration";
+        self.sink.report(Code::UnknownPragma, span, message).help(help);
+    }
+
+    /// Whether `{attribute 'qualified_only'}` stands before the next token.
+    fn take_mark(&mut self) -> Option<Span> {
+        let found = self.marks.iter().position(|mark| mark.before == self.at)?;
+        Some(self.marks.remove(found).span)
     }
 
     fn kind(&self) -> Kind {

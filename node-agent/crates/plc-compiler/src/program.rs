@@ -112,6 +112,8 @@ pub enum Trigger {
         offset: u32,
         /// Bit of an image byte.
         bit: Option<u8>,
+        /// Also on a grid while the BOOL is FALSE (SINGLE with INTERVAL); not 0.
+        interval_ns: Option<u64>,
     },
     /// Whenever nothing else has to run.
     Background,

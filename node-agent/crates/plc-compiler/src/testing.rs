@@ -119,11 +119,9 @@ pub(crate) fn build(
     sites: &Sites<'_>,
 ) -> Result<TestProgram, (Code, Span, String)> {
     let memory = Memory::new(model);
-    let mut assembly = assemble::assemble(&memory, &Plan::default(), images)
-        .map_err(|(span, message)| (Code::StateTooLarge, span, message))?;
+    let mut assembly = assemble::assemble(&memory, &Plan::default(), images)?;
     let counted = if coverage { counted(model, sites) } else { Vec::new() };
-    let places = assemble::add_tests(&memory, &mut assembly, counted.len())
-        .map_err(|(span, message)| (Code::StateTooLarge, span, message))?;
+    let places = assemble::add_tests(&memory, &mut assembly, counted.len())?;
     let TestPlaces { clock, variables, counters } = places;
     let numbers: HashMap<Span, usize> = (0..).zip(&counted).map(|(n, (span, _))| (*span, n)).collect();
     let lowered = lower::lower_tests(&memory, &mut assembly, places, numbers, sites)
@@ -141,13 +139,14 @@ pub(crate) fn build(
             instances.push(Instance { name: name.clone(), program, offset: variables, entry });
             instances.len() - 1
         };
+        let origins = assemble::origins(&assembly.layout.sections, &assembly.globals);
         tests.push(Test {
             name: test.title.to_string(),
             at: place_of(model.pou(test.pou).name.span, sites.units, sites.lines),
             setup: entries.setup.map(&mut part),
             body: part(entries.body),
             teardown: entries.teardown.map(&mut part),
-            initial: assemble::initial_variables(&memory, test.pou),
+            initial: assemble::initial_variables(&memory, test.pou, variables, &origins),
         });
     }
     Ok(TestProgram {

@@ -1,8 +1,9 @@
 //! The types of a program, each interned once, and which converts to which without being asked.
 
-use crate::ast::{Name, RefKind};
+use crate::ast::{Address, Name, RefKind};
 use crate::ir::Ty;
 use crate::layout::Elementary;
+use crate::span::Span;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -87,6 +88,10 @@ pub(crate) struct Field<'a> {
     pub(crate) init: Option<&'a crate::ast::Expr>,
     /// Byte at which it begins, where its declaration says so.
     pub(crate) at: Option<u32>,
+    /// Of a BOOL: the bit of that byte that it is.
+    pub(crate) bit: Option<u8>,
+    /// The image bytes that it is: then it has no place in the structure.
+    pub(crate) address: Option<(Address, Span)>,
 }
 
 #[derive(Debug)]

@@ -56,6 +56,9 @@ pub enum Error {
     /// A variable that cannot be written from outside.
     #[error("{0:?} is a constant")]
     Constant(String),
+    /// A name from VAR_ACCESS that is READ_ONLY.
+    #[error("{0:?} is READ_ONLY in its VAR_ACCESS")]
+    ReadOnly(String),
     /// The state block is larger than an engine can address.
     #[error("the program needs {0} bytes of state, more than {max}", max = crate::STATE_BYTES_MAX)]
     TooLarge(u64),

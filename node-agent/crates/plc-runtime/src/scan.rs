@@ -69,6 +69,12 @@ struct Running {
     faults_in_a_row: u32,
 }
 
+impl Running {
+    fn is_event(&self) -> bool {
+        matches!(self.trigger, Trigger::Event { .. })
+    }
+}
+
 /// How a scan ended.
 #[derive(Debug)]
 pub enum Outcome {
@@ -159,7 +165,7 @@ impl Scanner {
                 (task.grid, task.edge, task.released) = (old.grid, old.edge, old.released);
             }
         }
-        let cyclic = self.tasks.iter().any(|t| t.grid.is_some());
+        let cyclic = self.tasks.iter().any(|t| t.grid.is_some() && !t.is_event());
         self.sampling = (!cyclic).then(|| Grid::starting_at(now_ns, BACKGROUND_INTERVAL_NS));
         self.apply_settings(self.settings);
         self.board.task_count.store(program.tasks.len().min(MAX_TASKS) as u32, Ordering::Release);
@@ -171,7 +177,9 @@ impl Scanner {
         let mut shortest = i64::MAX;
         for task in &mut self.tasks {
             let interval = match task.trigger {
-                Trigger::Cyclic { interval_ns } => interval_ns,
+                Trigger::Cyclic { interval_ns } | Trigger::Event { interval_ns: Some(interval_ns), .. } => {
+                    interval_ns
+                }
                 _ => BACKGROUND_INTERVAL_NS,
             };
             task.timeout_ns = timeout_ns(&settings.watchdog, interval);
@@ -240,6 +248,12 @@ impl Scanner {
             self.latch();
             self.release_events();
         }
+        for task in self.tasks.iter_mut().filter(|task| task.is_event() && task.edge.holds()) {
+            // While its event holds, the grid passes without a scan.
+            if let Some(grid) = task.grid.as_mut().filter(|grid| grid.is_due(now_ns)) {
+                grid.advance(now_ns);
+            }
+        }
         self.tasks.iter().position(|t| t.released || t.grid.is_some_and(|grid| grid.is_due(now_ns)))
     }
 
@@ -252,8 +266,10 @@ impl Scanner {
     pub fn scan(&mut self, position: usize, clock: &impl Fn() -> i64) -> Outcome {
         let start_ns = clock();
         let task = &mut self.tasks[position];
-        let slot_ns = task.grid.map_or(start_ns, |grid| grid.next_ns());
-        task.released = false;
+        // What an event releases runs at once and leaves the grid alone.
+        let released = std::mem::take(&mut task.released);
+        let grid = task.grid.filter(|_| !released);
+        let slot_ns = grid.map_or(start_ns, |grid| grid.next_ns());
         let (index, timeout_ns) = (task.index, task.timeout_ns);
         let now_ns = self.task_time_ns(slot_ns);
         self.scans += 1;
@@ -294,7 +310,7 @@ impl Scanner {
             Err(fault) => self.faulted(position, fault, end_ns),
         };
         self.publish(now_ns);
-        self.count(position, slot_ns, start_ns, clock());
+        self.count(position, grid.is_some(), slot_ns, start_ns, clock());
         outcome
     }
 
@@ -336,15 +352,16 @@ impl Scanner {
 
     fn release_events(&mut self) {
         for task in &mut self.tasks {
-            if matches!(task.trigger, Trigger::Event { .. }) {
+            if task.is_event() {
                 task.released |= task.edge.rises(&task.trigger, self.machine.state());
             }
         }
     }
 
-    fn count(&mut self, position: usize, slot_ns: i64, start_ns: i64, end_ns: i64) {
+    fn count(&mut self, position: usize, on_grid: bool, slot_ns: i64, start_ns: i64, end_ns: i64) {
         let task = &mut self.tasks[position];
-        let advance = task.grid.as_mut().map(|grid| grid.advance(end_ns)).unwrap_or_default();
+        let grid = task.grid.as_mut().filter(|_| on_grid);
+        let advance = grid.map(|grid| grid.advance(end_ns)).unwrap_or_default();
         let record =
             ScanRecord { slot_ns, start_ns, end_ns, overrun: advance.overrun, missed: advance.missed };
         if let Some(board) = self.board.tasks.get(task.index) {

@@ -54,12 +54,12 @@ impl Grid {
     }
 }
 
-/// Interval of a task's grid; `None` for a task that an event releases.
+/// Interval of a task's grid; `None` for a task that only an event releases.
 pub fn interval_ns(task: &Task) -> Option<u64> {
     match task.trigger {
         Trigger::Cyclic { interval_ns } => Some(interval_ns),
         Trigger::Background => Some(BACKGROUND_INTERVAL_NS),
-        Trigger::Event { .. } => None,
+        Trigger::Event { interval_ns, .. } => interval_ns,
     }
 }
 
@@ -82,12 +82,17 @@ pub struct Edge {
 impl Edge {
     /// Looks at the trigger: whether it rose since the last look.
     pub fn rises(&mut self, trigger: &Trigger, state: &[u8]) -> bool {
-        let &Trigger::Event { offset, bit } = trigger else { return false };
+        let &Trigger::Event { offset, bit, .. } = trigger else { return false };
         let byte = state.get(offset as usize).copied().unwrap_or(0);
         let now = bit.map_or(byte != 0, |bit| byte >> (bit & 7) & 1 == 1);
         let rises = now && !self.last;
         self.last = now;
         rises
+    }
+
+    /// Whether the trigger was TRUE at the last look: then a task that also has an interval does not run on it.
+    pub fn holds(&self) -> bool {
+        self.last
     }
 }
 
@@ -111,7 +116,7 @@ mod tests {
 
     #[test]
     fn an_edge_is_seen_once() {
-        let trigger = Trigger::Event { offset: 1, bit: Some(2) };
+        let trigger = Trigger::Event { offset: 1, bit: Some(2), interval_ns: None };
         let mut edge = Edge::default();
         assert!(edge.rises(&trigger, &[0, 4]));
         assert!(!edge.rises(&trigger, &[0, 4]));

@@ -191,6 +191,24 @@ impl Simulation {
         write_literal(&program.layout, self.machine.state_mut(), path, literal)
     }
 
+    /// Whether a task runs in this step; its grid and its event take note.
+    fn is_due(&mut self, task: usize, trigger: &Trigger) -> bool {
+        let on_grid = self.grids[task].as_mut().map(|grid| {
+            let due = grid.is_due(self.time_ns);
+            if due {
+                grid.advance(self.time_ns);
+            }
+            due
+        });
+        match trigger {
+            Trigger::Event { .. } => {
+                let rises = self.edges[task].rises(trigger, self.machine.state());
+                rises || (on_grid == Some(true) && !self.edges[task].holds())
+            }
+            _ => on_grid.unwrap_or(true),
+        }
+    }
+
     /// One interval further: every task that is due runs, in order of priority.
     pub fn step(&mut self) -> Result<(), Box<FaultRecord>> {
         self.time_ns = self.time_ns.saturating_add(i64::try_from(self.interval_ns).unwrap_or(i64::MAX));
@@ -198,20 +216,7 @@ impl Simulation {
         for position in 0..self.order.len() {
             let task = self.order[position];
             let program = Arc::clone(self.machine.program());
-            let due = match (&mut self.grids[task], program.tasks[task].trigger.clone()) {
-                (Some(grid), _) => {
-                    let due = grid.is_due(self.time_ns);
-                    if due {
-                        grid.advance(self.time_ns);
-                    }
-                    due
-                }
-                (None, trigger @ Trigger::Event { .. }) => {
-                    self.edges[task].rises(&trigger, self.machine.state())
-                }
-                (None, _) => true,
-            };
-            if !due {
+            if !self.is_due(task, &program.tasks[task].trigger) {
                 continue;
             }
             for &instance in &program.tasks[task].instances {

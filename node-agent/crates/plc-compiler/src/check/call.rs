@@ -302,7 +302,7 @@ impl Checker<'_, '_> {
                     return true;
                 }
                 ("ENO", Some(value)) if argument.output => {
-                    enabling.enabled = self.target(value).filter(|place| place.ty == Types::BOOL);
+                    enabling.enabled = self.enabled_target(value);
                     return true;
                 }
                 _ => {}
@@ -417,6 +417,17 @@ impl Checker<'_, '_> {
         address.is_some_and(|(address, _)| address.at.is_some_and(|at| at.bits == 1))
     }
 
+    /// The BOOL that ENO goes to.
+    fn enabled_target(&mut self, value: &ast::Expr) -> Option<Place> {
+        let place = self.target(value)?;
+        if !matches!(place.ty, Types::BOOL | Types::POISON) {
+            let have = self.type_name(place.ty);
+            self.report(Code::TypeMismatch, value.span, format!("ENO is BOOL, not {have}"));
+            return None;
+        }
+        Some(place)
+    }
+
     /// EN and ENO of a standard function.
     fn standard_enabling(&mut self, arguments: &[Argument]) -> Option<Enabling> {
         if !arguments.iter().any(is_enabling) {
@@ -426,7 +437,7 @@ impl Checker<'_, '_> {
         for argument in arguments.iter().filter(|a| is_enabling(a)) {
             let Some(value) = &argument.value else { continue };
             if argument.output {
-                enabling.enabled = self.target(value).filter(|place| place.ty == Types::BOOL);
+                enabling.enabled = self.enabled_target(value);
             } else {
                 enabling.enable = Some(self.condition(value));
             }

@@ -1,9 +1,9 @@
 //! Constant expressions and initial values.
 
 use super::Checker;
-use crate::ast::{self, ExprKind as Ast};
+use crate::ast::{self, Address, ExprKind as Ast};
 use crate::diagnostic::Code;
-use crate::hir::{Expr, ExprKind, Init, Value};
+use crate::hir::{Expr, ExprKind, FixedPlace, FixedRoot, FixedStep, Init, Mode, Place, Root, Step, Value};
 use crate::model::{ConstantState, Model};
 use crate::types::{Type, TypeId, Types};
 
@@ -109,11 +109,66 @@ impl Checker<'_, '_> {
                 None
             }
             (_, Type::Array { .. } | Type::Struct(_) | Type::Instance(_)) => self.initial_copy(expr, ty),
+            (_, Type::Reference { .. }) => self.initial_reference(expr, ty),
             _ => {
                 let (value, _) = constant(self.model, self.scope, expr, Some(ty))?;
                 Some(Init::Value(value))
             }
         }
+    }
+
+    /// NULL, or `REF(x)` of a variable that lasts.
+    fn initial_reference(&mut self, expr: &ast::Expr, ty: TypeId) -> Option<Init> {
+        let checked = self.expr(expr, Some(ty));
+        let mut checked = self.coerce(checked, ty);
+        while let ExprKind::Convert(inner, Mode::Same) = checked.kind {
+            checked = *inner;
+        }
+        if let ExprKind::Reference(place) = &checked.kind {
+            if let Some(place) = self.fixed_place(place) {
+                return Some(Init::Reference(Box::new(place)));
+            }
+            let source = self.model.excerpt(place.span);
+            let message = format!("where `{source}` is, is not constant");
+            self.report(Code::NotConstant, place.span, message).help("assign the reference in the body");
+            return None;
+        }
+        self.constant_value(&checked).map(|(value, _)| Init::Value(value))
+    }
+
+    /// The place if it is the same at every call.
+    fn fixed_place(&self, place: &Place) -> Option<FixedPlace> {
+        let root = match place.root {
+            Root::Local(var) => match self.model.pou(self.scope?).vars[var].address {
+                Some((Address { area, at }, _)) => FixedRoot::Image(area, at?.byte),
+                None => FixedRoot::Member(self.scope?, var),
+            },
+            Root::Global(global) => FixedRoot::Global(global),
+            Root::Image { area, byte, bit: None } => FixedRoot::Image(area, byte),
+            _ => return None,
+        };
+        let mut steps = Vec::new();
+        for step in &place.steps {
+            steps.push(match step {
+                Step::Field(index, field) => FixedStep::Field(*index, *field),
+                Step::Member(pou, var) => FixedStep::Member(*pou, *var),
+                Step::Part(byte, None) => FixedStep::Part(*byte),
+                Step::Index(array, indices) => self.fixed_element(*array, indices)?,
+                Step::Part(_, Some(_)) | Step::Character(_) => return None,
+            });
+        }
+        Some(FixedPlace { root, steps, ty: place.ty })
+    }
+
+    fn fixed_element(&self, array: TypeId, indices: &[Expr]) -> Option<FixedStep> {
+        let Type::Array { element, dimensions, .. } = self.types().get(array) else { return None };
+        let mut position = 0i128;
+        for (index, (low, high)) in indices.iter().zip(dimensions.iter()) {
+            let ExprKind::Const(Value::Int(index)) = index.kind else { return None };
+            let (low, high) = (i128::from(*low), i128::from(*high));
+            position = position * (high - low + 1) + (index - low);
+        }
+        Some(FixedStep::Element(*element, u32::try_from(position).ok()?))
     }
 
     /// A structured constant as the initial value of another variable.

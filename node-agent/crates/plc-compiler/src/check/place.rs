@@ -391,12 +391,11 @@ impl Checker<'_, '_> {
             Type::Struct(index) => {
                 let fields = &self.types().structs[index].fields;
                 if let Some(field) = fields.iter().position(|f| f.name.key == member.key) {
-                    (Step::Field(index, field), fields[field].ty)
-                } else {
-                    let names: Vec<String> = fields.iter().map(|f| f.name.text.to_string()).collect();
-                    self.unknown_member(member, place.ty, &names);
-                    return Named::Poison;
+                    return Named::Place(self.field(place, index, field, span));
                 }
+                let names: Vec<String> = fields.iter().map(|f| f.name.text.to_string()).collect();
+                self.unknown_member(member, place.ty, &names);
+                return Named::Poison;
             }
             Type::Instance(pou) => {
                 let found = self.model.pou(pou).scope.get(&member.key).copied();
@@ -442,6 +441,18 @@ impl Checker<'_, '_> {
         place.ty = ty;
         place.span = span;
         Named::Place(place)
+    }
+
+    /// A member of a structure: in it, one bit of it, or image bytes.
+    fn field(&self, mut place: Place, index: usize, field: usize, span: Span) -> Place {
+        let def = &self.types().structs[index].fields[field];
+        if let Some((Address { area, at: Some(at) }, _)) = def.address {
+            let root = Root::Image { area, byte: at.byte, bit: (at.bits == 1).then_some(at.bit) };
+            return Place { root, steps: Vec::new(), ty: def.ty, span };
+        }
+        place.steps.push(Step::Field(index, field));
+        place.steps.extend(def.bit.map(|bit| Step::Part(0, Some(bit))));
+        Place { ty: def.ty, span, ..place }
     }
 
     /// The image bytes that a variable of an instance is.

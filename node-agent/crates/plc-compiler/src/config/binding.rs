@@ -110,7 +110,7 @@ impl<'a> Planner<'_, 'a> {
         }
     }
 
-    fn is_resource(&self, key: &str) -> bool {
+    pub(super) fn is_resource(&self, key: &str) -> bool {
         let resources = self.model.configurations.iter().flat_map(|c| &c.resources);
         resources.filter_map(|r| r.name.as_ref()).any(|name| name.key.as_ref() == key)
     }

@@ -212,6 +212,9 @@ codes! {
     IncompleteAddress "LS4107" Error "incomplete address"
         "A variable `AT %I*` needs its address from VAR_CONFIG or from `io.bindings`."
 
+    BadAccessPath "LS4108" Error "VAR_ACCESS cannot name this"
+        "VAR_ACCESS gives another name to a variable of the program, with the variable's type. What the program cannot write, a constant or an input, is READ_ONLY."
+
     UnknownTask "LS4201" Error "unknown task"
         "The resource declares no task of this name."
     UnknownProgram "LS4202" Error "unknown program"

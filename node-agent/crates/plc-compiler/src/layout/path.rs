@@ -1,9 +1,10 @@
 //! From a path that a user writes (`Main.tank[3].level`, `word.5`, `%IX0.0`) to its place in the state block.
 
-use super::{Elementary, Layout, TypeDesc, TypeId};
+use super::{Alias, Elementary, Layout, TypeDesc, TypeId};
+use serde::{Deserialize, Serialize};
 
 /// Where a value is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// In the state block.
     pub offset: u32,
@@ -40,13 +41,24 @@ impl Layout {
                     .roots
                     .iter()
                     .find(|root| root.path.eq_ignore_ascii_case(name))
-                    .map(|root| Place { offset: root.offset, bit: None, ty: root.ty }),
+                    .map(|root| Place { offset: root.offset, bit: None, ty: root.ty })
+                    .or_else(|| self.alias(name).map(|alias| alias.place)),
             };
             if let Some(base) = base {
                 return self.walk(base, &path[head..]);
             }
             head = path[..head].rfind('.')?;
         }
+    }
+
+    /// The VAR_ACCESS by which a path leads to a variable; `None` if it names the variable itself.
+    pub fn alias_in(&self, path: &str) -> Option<&Alias> {
+        let ends = path.match_indices(['.', '[']).map(|(at, _)| at).chain([path.len()]);
+        ends.filter_map(|end| self.alias(&path[..end])).next_back()
+    }
+
+    fn alias(&self, name: &str) -> Option<&Alias> {
+        self.aliases.iter().find(|alias| alias.path.eq_ignore_ascii_case(name))
     }
 
     fn walk(&self, mut place: Place, rest: &str) -> Option<Place> {
@@ -57,7 +69,7 @@ impl Layout {
             match (step, &self.types[place.ty.0 as usize]) {
                 (Step::Member(name), TypeDesc::Struct { members, .. }) => {
                     let member = members.iter().find(|m| m.name.eq_ignore_ascii_case(name))?;
-                    place = Place { offset: place.offset + member.offset, bit: None, ty: member.ty };
+                    place = Place { offset: place.offset + member.offset, bit: member.bit, ty: member.ty };
                 }
                 (Step::Index(indices), TypeDesc::Array { element, dimensions }) => {
                     if indices.len() != dimensions.len() {

@@ -48,13 +48,15 @@ impl Layout {
             return None;
         }
         match self.types.get(ty.0 as usize)? {
-            TypeDesc::Struct { members, .. } => members.iter().find_map(|member| {
-                let start = at.checked_add(member.offset)?;
-                let end = start.checked_add(self.size_of(member.ty))?;
-                let here = (start..end).contains(&offset);
-                let rest = here.then(|| self.descend(member.ty, start, offset, fits, depth + 1))??;
-                Some(format!(".{}{rest}", member.name))
-            }),
+            TypeDesc::Struct { members, .. } => {
+                members.iter().filter(|member| member.bit.is_none()).find_map(|member| {
+                    let start = at.checked_add(member.offset)?;
+                    let end = start.checked_add(self.size_of(member.ty))?;
+                    let here = (start..end).contains(&offset);
+                    let rest = here.then(|| self.descend(member.ty, start, offset, fits, depth + 1))??;
+                    Some(format!(".{}{rest}", member.name))
+                })
+            }
             TypeDesc::Array { element, dimensions } => {
                 let size = self.size_of(*element).max(1);
                 let position = (offset - at) / size;

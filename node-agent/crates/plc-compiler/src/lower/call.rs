@@ -265,7 +265,7 @@ impl Builder<'_, '_, '_, '_> {
 
     /// What an input that the call leaves out starts with.
     fn default_argument(&mut self, ty: TypeId, init: Option<&crate::hir::Init>) -> Value {
-        let bytes = self.lowerer.memory.initial_bytes(ty, init);
+        let bytes = self.lowerer.initial_bytes(ty, init);
         let offset = self.lowerer.constant(&bytes);
         let base = self.compute(Ty::Ptr, Op::StateAddr(offset));
         match self.scalar(ty) {

@@ -260,7 +260,7 @@ impl<'b, 'l, 'm, 'a> Builder<'b, 'l, 'm, 'a> {
 
     /// Writes the initial bytes of a type to an address.
     fn initialise(&mut self, ty: TypeId, init: Option<&crate::hir::Init>, base: Value) {
-        let bytes = self.lowerer.memory.initial_bytes(ty, init);
+        let bytes = self.lowerer.initial_bytes(ty, init);
         let scalar = self.lowerer.memory.model.types.scalar(ty);
         let length = bytes.len() as u32;
         if let Some(scalar) = scalar {

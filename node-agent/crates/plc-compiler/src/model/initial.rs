@@ -5,6 +5,7 @@ use crate::ast::PouKind;
 use crate::check;
 use crate::diagnostic::Code;
 use crate::hir::Init;
+use crate::memory::reference::leads_to_member;
 use crate::types::{Type, TypeId, Types};
 
 impl<'a> Model<'a> {
@@ -56,7 +57,13 @@ impl<'a> Model<'a> {
                 continue;
             }
             let (ty, init, default) = (var.ty, var.init, var.default);
-            self.pous[pou].vars[index].initial = self.initial_of(Some(pou), ty, init, default);
+            let (is_temporary, span) = (var.kind == super::VarKind::Temp, var.name.span);
+            let initial = self.initial_of(Some(pou), ty, init, default);
+            if is_temporary && initial.as_ref().is_some_and(leads_to_member) {
+                let message = "a temporary cannot begin with a reference to a variable of the object";
+                self.sink.report(Code::NotConstant, span, message).help("assign the reference in the body");
+            }
+            self.pous[pou].vars[index].initial = initial;
         }
     }
 

@@ -1,5 +1,6 @@
 //! The variables of globals lists and POUs.
 
+use super::list::List;
 use super::{ConstantState, Item, Model, Var, VarKind, object};
 use crate::ast::{Access, Name, PouKind, Section, VarGroup, VarSection};
 use crate::diagnostic::Code;
@@ -10,6 +11,8 @@ use std::rc::Rc;
 
 impl<'a> Model<'a> {
     pub(super) fn global_section(&mut self, space: usize, section: &'a VarSection) {
+        let list = self.global_list(space, section);
+        let space = if let Some(List::Only(list)) = list { list } else { space };
         let outer = std::mem::replace(&mut self.space, space);
         for group in &section.groups {
             self.check_places(group);
@@ -29,6 +32,11 @@ impl<'a> Model<'a> {
                 var.space = space;
                 self.check_constant(&var, name);
                 self.globals.push(var);
+                match list {
+                    Some(List::Also(list)) => self.add_name_in_list(list, name, index),
+                    _ if section.qualified.is_some() => self.note_qualified(space, name),
+                    _ => {}
+                }
             }
         }
         self.space = outer;
@@ -84,6 +92,7 @@ impl<'a> Model<'a> {
             access: None,
             groups: Vec::new(),
             span,
+            qualified: None,
         }
     }
 

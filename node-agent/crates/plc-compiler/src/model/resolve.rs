@@ -1,7 +1,7 @@
 //! Type names and type expressions to types.
 
 use super::{EnumOwner, Item, Model, Resolved, TypeState};
-use crate::ast::{self, Name, PouKind, RefKind, TypeRef, TypeRefKind};
+use crate::ast::{self, Address, Name, PouKind, RefKind, TypeRef, TypeRefKind};
 use crate::check;
 use crate::diagnostic::Code;
 use crate::hir::{Init, Value};
@@ -159,7 +159,7 @@ impl<'a> Model<'a> {
         }
     }
 
-    pub(super) fn resolve_type(
+    pub(crate) fn resolve_type(
         &mut self,
         ty: &'a TypeRef,
         scope: Option<usize>,
@@ -214,12 +214,18 @@ impl<'a> Model<'a> {
                     let message = format!("`{}` cannot share its place: it is no plain data", field.text);
                     self.sink.report(Code::BadOverlap, field.span, message);
                 }
-                if let Some((_, span)) = at {
-                    self.sink.report(
-                        Code::NotSupportedYet,
-                        *span,
-                        "an address inside a structure is not supported yet",
-                    );
+                if let Some((Address { at: None, .. }, span)) = at {
+                    let message =
+                        "the address of a member must be complete: all structures of the type share it";
+                    self.sink.report(Code::IncompleteAddress, *span, message);
+                }
+                if let Some((_, place, span)) = place
+                    && place.bits == 1
+                    && !matches!(resolved.ty, Types::BOOL | Types::POISON)
+                {
+                    let ty = self.types.name(resolved.ty);
+                    let message = format!("`{}` is {ty}, but its place is a single bit", field.text);
+                    self.sink.report(Code::AddressTypeMismatch, *span, message);
                 }
                 let open = self.refused_open(resolved.ty, field.span);
                 if fields.iter().any(|f| f.name.key == field.key) {
@@ -229,8 +235,16 @@ impl<'a> Model<'a> {
                 }
                 let ty = if open { Types::POISON } else { resolved.ty };
                 let default = resolved.init;
-                let at = place.map(|(_, at, _)| at.byte);
-                fields.push(Field { name: field.clone(), ty, default, init: group.init.as_ref(), at });
+                let bit = place.filter(|(_, at, _)| at.bits == 1).map(|(_, at, _)| at.bit);
+                fields.push(Field {
+                    name: field.clone(),
+                    ty,
+                    default,
+                    init: group.init.as_ref(),
+                    at: place.map(|(_, at, _)| at.byte),
+                    bit,
+                    address: *at,
+                });
             }
         }
         fields

@@ -97,7 +97,7 @@ impl Model<'_> {
             }
             let mut opened: Vec<Rc<str>> =
                 space.usings.iter().map(|using| joined(&using.key, &name.key)).collect();
-            opened.retain(|key| self.names.contains_key(key));
+            opened.retain(|key| self.names.contains_key(key) && !self.hidden_globals.contains(key));
             opened.sort();
             opened.dedup();
             match opened.as_slice() {

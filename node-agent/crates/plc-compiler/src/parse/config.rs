@@ -1,7 +1,7 @@
 //! CONFIGURATION, RESOURCE, TASK, program instances, VAR_CONFIG.
 
 use super::Parser;
-use crate::ast::{ConfigBinding, Configuration, Decl, ProgramDecl, Resource, TaskDecl};
+use crate::ast::{AccessDecl, ConfigBinding, Configuration, Decl, ProgramDecl, Resource, TaskDecl};
 use crate::diagnostic::Code;
 use crate::lex::{Keyword, Kind};
 use crate::span::Span;
@@ -10,19 +10,14 @@ impl Parser<'_> {
     pub(super) fn configuration(&mut self) -> Option<Decl> {
         let opened = self.bump().span;
         self.name("a name")?;
-        let mut configuration =
-            Configuration { globals: Vec::new(), resources: Vec::new(), bindings: Vec::new() };
+        let mut configuration = Configuration::default();
         let mut bare = Resource::empty();
         while !self.at_keyword(Keyword::EndConfiguration) && self.kind() != Kind::End {
             let before = self.at;
             match self.kind() {
                 Kind::Keyword(Keyword::VarGlobal) => configuration.globals.extend(self.opt_var_section()),
                 Kind::Keyword(Keyword::VarConfig) => self.var_config(&mut configuration.bindings),
-                Kind::Keyword(Keyword::VarAccess) => {
-                    self.not_supported(self.span(), "VAR_ACCESS");
-                    self.skip_to(|k| k == Kind::Keyword(Keyword::EndVar));
-                    self.eat_keyword(Keyword::EndVar);
-                }
+                Kind::Keyword(Keyword::VarAccess) => configuration.accesses.extend(self.var_access()),
                 Kind::Keyword(Keyword::Resource) => configuration.resources.extend(self.resource()),
                 Kind::Keyword(Keyword::Task | Keyword::Program) => self.resource_member(&mut bare),
                 _ => {}
@@ -136,6 +131,33 @@ impl Parser<'_> {
             bindings.push(ConfigBinding { path, address, init, span });
         }
         self.end_var(opened);
+    }
+
+    /// `VAR_ACCESS Level : Res.Main.level : INT READ_WRITE; END_VAR`
+    pub(super) fn var_access(&mut self) -> Vec<AccessDecl> {
+        let opened = self.bump().span;
+        let mut accesses = Vec::new();
+        while self.at_name() && !self.sink.is_full() {
+            let Some(name) = self.name("a name") else { break };
+            self.expect(Kind::Colon, "`:` and the path of a variable");
+            let start = self.span();
+            self.skip_to(|k| match k {
+                Kind::Keyword(word) => !word.is_contextual(),
+                k => matches!(k, Kind::Colon | Kind::Semicolon),
+            });
+            let span = start.to(self.last_span());
+            let path: String = self.slice(span).split_whitespace().collect();
+            self.expect(Kind::Colon, "`:` and a type");
+            let ty = self.type_ref();
+            let writable = self.eat_word("READ_WRITE");
+            if !writable {
+                self.eat_word("READ_ONLY");
+            }
+            self.semicolon("the access path");
+            accesses.push(AccessDecl { name, path, span, ty, writable });
+        }
+        self.end_var(opened);
+        accesses
     }
 }
 

@@ -270,6 +270,7 @@ fn value_section(name: &Name, ty: &TypeRef) -> VarSection {
         edge: None,
     };
     VarSection {
+        qualified: None,
         section: Section::Input,
         constant: false,
         retain: false,

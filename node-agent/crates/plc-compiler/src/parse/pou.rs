@@ -2,7 +2,7 @@
 
 use super::{Parser, address, starts_declaration};
 use crate::ast::{
-    Address, AddressAt, Decl, Edge, Pou, PouKind, Section, Stmt, TypeDecl, VarGroup, VarSection,
+    AccessDecl, Address, AddressAt, Decl, Edge, Pou, PouKind, Section, Stmt, TypeDecl, VarGroup, VarSection,
 };
 use crate::diagnostic::Code;
 use crate::lex::{Keyword, Kind};
@@ -12,6 +12,7 @@ use crate::span::Span;
 #[derive(Default)]
 struct Parts {
     sections: Vec<VarSection>,
+    accesses: Vec<AccessDecl>,
     methods: Vec<Pou>,
     body: Vec<Stmt>,
 }
@@ -80,7 +81,8 @@ impl Parser<'_> {
         while self.at_keyword(Keyword::Using) {
             usings.extend(self.using());
         }
-        let mut parts = Parts { sections: self.sections(), ..Parts::default() };
+        let mut parts = Parts::default();
+        parts.sections = self.sections_and(Some(&mut parts.accesses).filter(|_| kind == PouKind::Program));
         let loops = std::mem::take(&mut self.loops);
         self.pou_parts(kind, &mut parts);
         self.loops = loops;
@@ -98,7 +100,7 @@ impl Parser<'_> {
                 self.eat(Kind::Semicolon);
             }
         }
-        let Parts { sections, methods, body } = parts;
+        let Parts { sections, accesses, methods, body } = parts;
         let accessor = None;
         Some(Decl::Pou(Pou {
             kind,
@@ -111,15 +113,29 @@ impl Parser<'_> {
             methods,
             accessor,
             sections,
+            accesses,
             body,
         }))
     }
 
     pub(super) fn sections(&mut self) -> Vec<VarSection> {
+        self.sections_and(None)
+    }
+
+    /// Sections of variables, and the paths of VAR_ACCESS where they are allowed.
+    fn sections_and(&mut self, mut accesses: Option<&mut Vec<AccessDecl>>) -> Vec<VarSection> {
         let mut sections = Vec::new();
         loop {
             if self.at_keyword(Keyword::VarAccess) {
-                self.unsupported_block(self.span(), "VAR_ACCESS", Keyword::EndVar);
+                let span = self.span();
+                let found = self.var_access();
+                match &mut accesses {
+                    Some(accesses) => accesses.extend(found),
+                    None => {
+                        let message = "VAR_ACCESS stands in a CONFIGURATION or a PROGRAM";
+                        self.sink.report(Code::SectionNotAllowed, span, message);
+                    }
+                }
                 continue;
             }
             match self.opt_var_section() {
@@ -165,6 +181,7 @@ impl Parser<'_> {
             Kind::Keyword(Keyword::VarGlobal) => Section::Global,
             _ => return None,
         };
+        let qualified = if section == Section::Global { self.take_mark() } else { None };
         let span = self.bump().span;
         let (mut constant, mut retain, mut persistent) = (false, false, false);
         let mut access = None;
@@ -185,7 +202,7 @@ impl Parser<'_> {
         }
         let groups = self.variable_groups(Keyword::EndVar);
         self.end_var(span);
-        Some(VarSection { section, constant, retain, persistent, access, groups, span })
+        Some(VarSection { section, constant, retain, persistent, access, groups, span, qualified })
     }
 
     pub(super) fn end_var(&mut self, opened: Span) {
@@ -250,11 +267,7 @@ impl Parser<'_> {
         // As a place in an area, whichever: the number means the same.
         let found = address(&format!("%M{}", &self.slice(span)[1..])).and_then(|address| address.at);
         match found {
-            Some(at) if at.bits > 1 => Some(at),
-            Some(_) => {
-                self.not_supported(span, "a single bit as a member");
-                None
-            }
+            Some(at) => Some(at),
             None => {
                 let text = self.slice(span);
                 self.sink.report(Code::BadAddress, span, format!("`{text}` is not an address"));
@@ -278,8 +291,10 @@ impl Parser<'_> {
     }
 
     fn type_block(&mut self, decls: &mut Vec<Decl>) {
+        let whole = self.take_mark();
         let opened = self.bump().span;
         while self.at_name() && !self.sink.is_full() {
+            let mark = self.take_mark().or(whole);
             let Some(name) = self.name("a type name") else { break };
             if !self.expect(Kind::Colon, "`:`") {
                 self.skip_to(|k| matches!(k, Kind::Semicolon | Kind::Keyword(_)));
@@ -293,7 +308,11 @@ impl Parser<'_> {
             if !self.eat(Kind::Semicolon) && !ends_itself {
                 self.semicolon("the type");
             }
-            decls.push(Decl::Type(TypeDecl { name, ty, init }));
+            let is_enum = matches!(ty.kind, crate::ast::TypeRefKind::Enum { .. });
+            if let (Some(mark), false) = (mark, is_enum) {
+                self.no_effect(mark);
+            }
+            decls.push(Decl::Type(TypeDecl { name, ty, init, qualified: is_enum && mark.is_some() }));
         }
         if !self.eat_keyword(Keyword::EndType) {
             let found = self.found();

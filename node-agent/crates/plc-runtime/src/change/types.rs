@@ -22,16 +22,21 @@ impl<'a> Carrier<'a> {
     /// Whether the value stays the same bytes, or why it cannot be carried over.
     pub(super) fn leaf(&mut self, from: &Leaf, to: &Leaf) -> Result<bool, String> {
         if from.bit.is_some() || to.bit.is_some() {
-            let bool_type = Layout::elementary(Elementary::Bool);
-            if from.ty != bool_type || to.ty != bool_type {
-                return Err(self.reason(from.ty, to.ty));
-            }
-            let (from_bit, to_bit) = (from.bit, to.bit);
-            self.steps.push(Step::Bool { from: from.offset, from_bit, to: to.offset, to_bit });
+            self.bit((from.ty, from.offset, from.bit), (to.ty, to.offset, to.bit))?;
             return Ok(true);
         }
         self.value(from.ty, from.offset, to.ty, to.offset)?;
         Ok(self.exact)
+    }
+
+    /// A BOOL of which one side at least is a single bit: type, offset and bit of both.
+    fn bit(&mut self, from: (TypeId, u32, Option<u8>), to: (TypeId, u32, Option<u8>)) -> Result<(), String> {
+        let bool_type = Layout::elementary(Elementary::Bool);
+        if from.0 != bool_type || to.0 != bool_type {
+            return Err(self.reason(from.0, to.0));
+        }
+        self.steps.push(Step::Bool { from: from.1, from_bit: from.2, to: to.1, to_bit: to.2 });
+        Ok(())
     }
 
     fn reason(&self, from: TypeId, to: TypeId) -> String {
@@ -85,6 +90,11 @@ impl<'a> Carrier<'a> {
                 for member in new {
                     let source = old.iter().find(|m| m.name.eq_ignore_ascii_case(&member.name));
                     if let Some(source) = source {
+                        if source.bit.is_some() || member.bit.is_some() {
+                            let (at, to) = (from + source.offset, to + member.offset);
+                            self.bit((source.ty, at, source.bit), (member.ty, to, member.bit))?;
+                            continue;
+                        }
                         self.value(source.ty, from + source.offset, member.ty, to + member.offset)?;
                     }
                 }
@@ -148,7 +158,10 @@ impl<'a> Carrier<'a> {
             (T::Struct { members: old, bytes: a, .. }, T::Struct { members: new, bytes: b, .. }) => {
                 let member = |(o, n): (&lineshaft_plc_compiler::layout::Member, &_)| {
                     let n: &lineshaft_plc_compiler::layout::Member = n;
-                    o.name.eq_ignore_ascii_case(&n.name) && o.offset == n.offset && self.same(o.ty, n.ty)
+                    o.name.eq_ignore_ascii_case(&n.name)
+                        && o.offset == n.offset
+                        && o.bit == n.bit
+                        && self.same(o.ty, n.ty)
                 };
                 a == b && old.len() == new.len() && old.iter().zip(new).all(member)
             }

@@ -152,10 +152,10 @@ fn a_fault_names_place_operands_and_callers() {
         outer.effect(1, Op::Call { func: FuncId(1), args: vec![this] });
         let mut machine = machine(vec![outer.function("P", 8), callee.function("Tank", 8)], kind);
         let program = Arc::get_mut(&mut machine.program).unwrap();
-        let member = Member { name: "level".into(), ty: TypeId(0), offset: 0 };
+        let member = Member { name: "level".into(), ty: TypeId(0), offset: 0, bit: None };
         let tank = TypeDesc::Struct { name: "TANK".into(), members: vec![member], bytes: 8 };
         let tanks = TypeDesc::Array { element: TypeId(1), dimensions: vec![(1, 3)] };
-        let member = Member { name: "tanks".into(), ty: TypeId(2), offset: 0 };
+        let member = Member { name: "tanks".into(), ty: TypeId(2), offset: 0, bit: None };
         let main = TypeDesc::Struct { name: "P".into(), members: vec![member], bytes: 24 };
         let bool_type = TypeDesc::Elementary(lineshaft_plc_compiler::layout::Elementary::Bool);
         program.layout.types = vec![bool_type, tank, tanks, main];

@@ -157,7 +157,7 @@ fn a_long_scan_is_an_overrun_and_skipped_points_are_missed() {
 
 #[test]
 fn an_event_task_runs_once_for_an_edge() {
-    let trigger = Trigger::Event { offset: 80, bit: Some(1) };
+    let trigger = Trigger::Event { offset: 80, bit: Some(1), interval_ns: None };
     let mut bench = bench(&[("main", every(10), 5), ("event", trigger, 0)], FaultPolicy::Halt);
     // The byte counts 1, 2, 3, 4 …: its bit 1 rises at 2, while the event itself adds one.
     assert_eq!(bench.at(0), ["main"]);
@@ -165,6 +165,19 @@ fn an_event_task_runs_once_for_an_edge() {
     assert_eq!(bench.at(20 * MS), ["main"]);
     assert_eq!(bench.at(30 * MS), ["main"]);
     assert_eq!(bench.at(40 * MS), ["main", "event"], "at 6");
+}
+
+#[test]
+fn an_event_task_with_an_interval_runs_on_it_while_the_event_is_false() {
+    let trigger = Trigger::Event { offset: 80, bit: Some(2), interval_ns: Some(20 * MS as u64) };
+    let mut bench = bench(&[("main", every(10), 5), ("event", trigger, 0)], FaultPolicy::Halt);
+    // Each scan counts the byte by one; its bit 2 is the event.
+    assert_eq!(bench.at(0), ["event", "main"], "1, 2");
+    assert_eq!(bench.at(10 * MS), ["main"], "3");
+    assert_eq!(bench.at(20 * MS), ["event", "event", "main"], "4: its own scan raises it; 5, 6");
+    assert_eq!(bench.at(30 * MS), ["main"], "7");
+    assert_eq!(bench.at(40 * MS), ["main"], "8: held, the grid passes");
+    assert_eq!(bench.at(60 * MS), ["event", "main"], "9, 10");
 }
 
 #[test]

@@ -17,6 +17,9 @@ pub fn write_literal(layout: &Layout, state: &mut [u8], path: &str, literal: &st
     if layout.leaves.iter().any(|leaf| constant(&leaf)) {
         return Err(Error::Constant(path.to_owned()));
     }
+    if layout.alias_in(path).is_some_and(|alias| !alias.writable) {
+        return Err(Error::ReadOnly(path.to_owned()));
+    }
     let bad = |detail: &str| Error::BadLiteral {
         text: literal.to_owned(),
         wanted: layout.type_name(place.ty),

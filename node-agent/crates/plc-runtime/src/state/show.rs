@@ -119,7 +119,11 @@ fn value(layout: &Layout, state: &[u8], offset: u32, ty: TypeId, left: &mut usiz
         }
         TypeDesc::Struct { members, .. } => {
             let shown = members.iter().map(|member| {
-                let shown = value(layout, state, offset + member.offset, member.ty, left)?;
+                let at = offset + member.offset;
+                let shown = match member.bit {
+                    Some(bit) => Shown::Scalar(Value::Bool(state.get(at as usize)? >> (bit & 7) & 1 == 1)),
+                    None => value(layout, state, at, member.ty, left)?,
+                };
                 Some((member.name.clone(), shown))
             });
             return shown.collect::<Option<_>>().map(|list| Shown::Members(Members(list)));
