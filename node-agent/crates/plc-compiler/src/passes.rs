@@ -8,6 +8,8 @@ mod polls;
 mod promote;
 mod ranges;
 mod region;
+mod strength;
+mod trips;
 
 use crate::ir::{FuncId, Function, Helper, Module, Op, Ty, verify_function};
 use crate::program::Program;
@@ -95,8 +97,11 @@ impl<'p> Prepared<'p> {
         let pointers = Pointers::new(&function, &shape.order, &self.hulls[func.index()]);
         promote::promote(&mut function, &shape, &pointers, self.module.sites.len());
         ranges::apply(&mut function, &shape);
-        if !self.counted {
-            polls::thin_out(&mut function, &shape);
+        if !self.counted
+            && let Some(loops) = shape.loops()
+        {
+            trips::drop_polls(&mut function, &shape, &loops);
+            polls::thin_out(&mut function, &shape, &loops);
         }
         debug_assert_eq!(verify_function(self.module, &function), Ok(()));
         function

@@ -207,13 +207,14 @@ impl Builder<'_, '_, '_, '_> {
         self.in_loop(latch, exit, &statement.body);
         self.switch(latch);
         self.site = site;
-        self.emit(Op::Poll);
         let target = self.place(&statement.variable);
         let current = self.load_scalar(target, ty);
         let wide = self.widen(current, signed);
         let next = self.int(IntOp::Add, wide, step);
         let narrow = if machine == Ty::I64 { next } else { self.compute(machine, Op::Truncate(next)) };
         self.store_scalar(target, narrow);
+        // Behind the step: nothing needs the old value any more, so old and new share a register.
+        self.emit(Op::Poll);
         let more = self.within(next, wide_end, step, fixed_step, zero, order);
         if machine == Ty::I64 {
             // The sum wrapped if it moved against the step.

@@ -148,6 +148,13 @@ pub(super) struct Loop {
     pub(super) inside: Vec<bool>,
 }
 
+impl Loop {
+    /// The blocks that belong to it.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = usize> + Clone {
+        self.inside.iter().enumerate().filter(|(_, inside)| **inside).map(|(block, _)| block)
+    }
+}
+
 /// Blocks that can be reached, each before what it dominates.
 pub(super) fn order(function: &Function) -> Vec<usize> {
     let mut seen = vec![false; function.blocks.len()];

@@ -15,8 +15,7 @@ const STRETCH: i64 = 256;
 const INSTS_MAX: usize = 200;
 
 /// Rewrites all loops of a function that allow it.
-pub(super) fn thin_out(function: &mut Function, shape: &Shape) {
-    let Some(loops) = shape.loops() else { return };
+pub(super) fn thin_out(function: &mut Function, shape: &Shape, loops: &[Loop]) {
     let innermost: Vec<&Loop> = loops
         .iter()
         .filter(|one| !loops.iter().any(|other| other.head != one.head && one.inside[other.head]))
@@ -38,6 +37,9 @@ pub(super) fn thin_out(function: &mut Function, shape: &Shape) {
     }
 }
 
+/// How a counter becomes a wider one.
+type Widening = fn(Value) -> Op;
+
 /// A loop that ends in `next <= end` (or `>=`), with the poll in the block of that comparison.
 struct Counted {
     head: usize,
@@ -47,6 +49,10 @@ struct Counted {
     up: bool,
     next: Value,
     end: Value,
+    /// Where the counter stands among the parameters of the head.
+    counter: usize,
+    /// How it is widened, if it is narrower than what is compared.
+    widened: Option<Widening>,
     /// Where the loop is entered from.
     entries: Vec<usize>,
 }
@@ -54,7 +60,7 @@ struct Counted {
 impl Counted {
     fn of(function: &Function, one: &Loop, shape: &Shape, constants: &HashMap<Value, i64>) -> Option<Self> {
         let [latch] = one.latches[..] else { return None };
-        let blocks = one.inside.iter().enumerate().filter(|(_, inside)| **inside).map(|(block, _)| block);
+        let blocks = one.blocks();
         let mut insts = 0;
         let mut polls = 0;
         for block in blocks.clone() {
@@ -95,11 +101,16 @@ impl Counted {
             })
         };
         let is_constant = matches!(made.get(b), Some(Op::Const(_)));
-        if !(outside(b) || is_constant) || !steps(constants, &made, *a, up) {
+        if !(outside(b) || is_constant) {
             return None;
         }
+        let (counter, widened) = counter(constants, &made, *a, up)?;
+        if widened.is_none() && function.value_types[counter.index()] != function.value_types[a.index()] {
+            return None;
+        }
+        let counter = function.blocks[one.head].params.iter().position(|param| *param == counter)?;
         let entries = shape.predecessors[one.head].iter().copied().filter(|p| *p != latch).collect();
-        Some(Self { head: one.head, latch, poll, up, next: *a, end: *b, entries })
+        Some(Self { head: one.head, latch, poll, up, next: *a, end: *b, counter, widened, entries })
     }
 
     /// Splits the way back in two: the short one without, the other with the poll.
@@ -108,17 +119,16 @@ impl Counted {
         let limit = function.value(ty);
         // Before the loop the stretch is empty: the first pass ends at the long way.
         for entry in &self.entries {
-            let none = function.value(ty);
-            let start = if self.up { lowest(ty) } else { highest(ty) };
-            function.blocks[*entry].insts.push(Inst {
-                result: Some(none),
-                op: Op::Const(start),
-                site: SiteId(0),
-            });
-            for jump in super::cfg::jumps_mut(&mut function.blocks[*entry].end) {
-                if jump.block.index() == self.head {
-                    jump.args.push(none);
+            let Block { insts, end, .. } = &mut function.blocks[*entry];
+            for jump in super::cfg::jumps_mut(end).filter(|jump| jump.block.index() == self.head) {
+                let mut start = jump.args[self.counter];
+                if let Some(widened) = self.widened {
+                    let op = widened(start);
+                    function.value_types.push(ty);
+                    start = Value(function.value_types.len() as u32 - 1);
+                    insts.push(Inst { result: Some(start), op, site: SiteId(0) });
                 }
+                jump.args.push(start);
             }
         }
         function.blocks[self.head].params.push(limit);
@@ -138,11 +148,11 @@ impl Counted {
         let near = emit(function, &mut insts, ty, Op::Int { op, a: self.end, b: step });
         let fits =
             emit(function, &mut insts, Ty::I8, Op::IntCmp { cond, signed: true, a: near, b: self.end });
-        let far =
-            emit(function, &mut insts, Ty::I8, Op::IntCmp { cond, signed: true, a: self.next, b: near });
+        let far = emit(function, &mut insts, Ty::I8, Op::IntCmp { cond, signed: true, a: limit, b: near });
         let far = emit(function, &mut insts, Ty::I8, Op::Int { op: IntOp::And, a: far, b: fits });
         let op = if self.up { IntOp::Add } else { IntOp::Sub };
-        let moved = emit(function, &mut insts, ty, Op::Int { op, a: self.next, b: step });
+        // From the last limit, not from the counter: that would keep a second value of it.
+        let moved = emit(function, &mut insts, ty, Op::Int { op, a: limit, b: step });
         let new = emit(function, &mut insts, ty, Op::Select { cond: far, a: moved, b: self.end });
         let more =
             emit(function, &mut insts, Ty::I8, Op::IntCmp { cond, signed: true, a: self.next, b: self.end });
@@ -163,15 +173,27 @@ impl Counted {
     }
 }
 
-/// Whether a value is the loop's counter after a step of 1 to [`STRETCH`], in the direction of the loop.
-fn steps(constants: &HashMap<Value, i64>, made: &HashMap<Value, &Op>, next: Value, up: bool) -> bool {
-    let sum = match made.get(&next) {
-        Some(Op::Truncate(wide)) => made.get(wide),
-        other => other,
+/// The counter that is `next` after a step of 1 to [`STRETCH`] in the direction of the loop, and how it is widened.
+fn counter(
+    constants: &HashMap<Value, i64>,
+    made: &HashMap<Value, &Op>,
+    next: Value,
+    up: bool,
+) -> Option<(Value, Option<Widening>)> {
+    let (sum, truncated) = match made.get(&next) {
+        Some(Op::Truncate(wide)) => (made.get(wide), true),
+        other => (other, false),
     };
-    let Some(Op::Int { op: IntOp::Add, b, .. }) = sum else { return false };
+    let Some(Op::Int { op: IntOp::Add, a, b }) = sum else { return None };
     let limits = if up { 1..STRETCH + 1 } else { -STRETCH..0 };
-    constants.get(b).is_some_and(|step| limits.contains(step))
+    constants.get(b).filter(|step| limits.contains(step))?;
+    // What is widened and truncated again is what it was.
+    let widened = |how: Widening| (!truncated).then_some(how);
+    Some(match made.get(a) {
+        Some(Op::SignExtend(narrow)) => (*narrow, widened(Op::SignExtend)),
+        Some(Op::ZeroExtend(narrow)) => (*narrow, widened(Op::ZeroExtend)),
+        _ => (*a, None),
+    })
 }
 
 /// Routines that take no longer than some instructions.
@@ -193,19 +215,5 @@ fn constant(ty: Ty, value: i64) -> Const {
         Ty::I16 => Const::I16(value as i16),
         Ty::I32 => Const::I32(value as i32),
         _ => Const::I64(value),
-    }
-}
-
-fn lowest(ty: Ty) -> Const {
-    match ty {
-        Ty::I32 => Const::I32(i32::MIN),
-        _ => Const::I64(i64::MIN),
-    }
-}
-
-fn highest(ty: Ty) -> Const {
-    match ty {
-        Ty::I32 => Const::I32(i32::MAX),
-        _ => Const::I64(i64::MAX),
     }
 }

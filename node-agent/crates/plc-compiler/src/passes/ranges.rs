@@ -127,9 +127,8 @@ fn multiply(function: &mut Function, insts: &mut Vec<Inst>, inst: &Inst, rem: bo
         return;
     }
     let quotient = emit(Ty::I32, Op::Truncate(high));
-    let by = emit(Ty::I32, Op::Const(Const::I32(by as i32)));
-    let back = emit(Ty::I32, Op::Int { op: IntOp::Mul, a: quotient, b: by });
-    insts.push(Inst { result: Some(result), op: Op::Int { op: IntOp::Sub, a, b: back }, site });
+    let op = super::strength::less_times(&mut emit, a, quotient, by);
+    insts.push(Inst { result: Some(result), op, site });
 }
 
 fn full(ty: Ty) -> Range {

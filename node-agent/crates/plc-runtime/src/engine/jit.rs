@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code, reason = "machine code is called through a pointer")]
 
+mod align;
 mod context;
 mod dispatch;
 mod link;
@@ -13,6 +14,7 @@ mod math;
 mod memory;
 mod ops;
 mod plan;
+mod product;
 mod translate;
 
 use super::Raised;
@@ -114,6 +116,8 @@ fn machine() -> Result<OwnedTargetIsa, Refusal> {
         ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
         ("unwind_info", "false"),
         ("enable_probestack", "false"),
+        // Tells where loops are.
+        ("machine_code_cfg_info", "true"),
     ];
     for (name, value) in set {
         flags.set(name, value).map_err(|error| unsupported(&error))?;

@@ -1,8 +1,8 @@
 //! Compiles the functions of a module and puts them beside each other.
 
-use super::Refusal;
 use super::plan::Plan;
 use super::translate::translate;
+use super::{Refusal, align};
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::ExternalName;
@@ -16,13 +16,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const THREAD_INSTS: usize = 2_000;
 /// Threads at most.
 const THREADS_MAX: usize = 4;
-/// Alignment of a function.
-const ALIGN: usize = 32;
 
 /// A compiled function.
 pub(super) struct Body {
     code: Vec<u8>,
     calls: Vec<Call>,
+    /// Where its smallest loop begins.
+    smallest_loop: Option<usize>,
     /// Bytes of native stack that it takes.
     stack: usize,
 }
@@ -106,7 +106,8 @@ impl Worker {
         let frame = compiled.buffer.frame_layout().map_or(0, |layout| layout.frame_to_fp_offset as usize);
         // Return address and frame pointer, and arguments on the stack.
         let pushed = 16 + 8 * self.context.func.signature.params.len();
-        Ok(Body { code: compiled.code_buffer().to_vec(), calls, stack: frame + pushed })
+        let smallest_loop = align::smallest_loop(&compiled.bb_edges);
+        Ok(Body { code: compiled.code_buffer().to_vec(), calls, smallest_loop, stack: frame + pushed })
     }
 }
 
@@ -139,7 +140,7 @@ pub(super) fn link(bodies: &[Body]) -> Result<(Vec<u8>, Vec<usize>), Refusal> {
     let mut code = Vec::new();
     let mut starts = Vec::with_capacity(bodies.len());
     for body in bodies {
-        code.resize(code.len().next_multiple_of(ALIGN), 0);
+        code.resize(align::start(code.len(), body.smallest_loop), 0);
         starts.push(code.len());
         code.extend_from_slice(&body.code);
     }

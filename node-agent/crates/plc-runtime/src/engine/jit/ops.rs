@@ -30,10 +30,7 @@ impl Translation<'_, '_> {
             }
             Op::Index { ptr, index, stride } => {
                 let (ptr, index) = (self.value(*ptr), self.value(*index));
-                let moved = match stride {
-                    1 => index,
-                    stride => self.build.ins().imul_imm_s(index, i64::from(*stride)),
-                };
+                let moved = self.times(index, i64::from(*stride));
                 self.build.ins().iadd(ptr, moved)
             }
             Op::Load { ptr, offset } => {
@@ -201,12 +198,16 @@ impl Translation<'_, '_> {
 
     fn arithmetic(&mut self, op: IntOp, a: Value, b: Value) -> Machine {
         let ty = machine(self.ty(a));
-        let count = self.known(b);
+        let (left, count) = (self.known(a), self.known(b));
         let (a, b) = (self.value(a), self.value(b));
         match op {
             IntOp::Add => self.build.ins().iadd(a, b),
             IntOp::Sub => self.build.ins().isub(a, b),
-            IntOp::Mul => self.build.ins().imul(a, b),
+            IntOp::Mul => match (left, count) {
+                (_, Some(by @ 1..)) => self.times(a, by),
+                (Some(by @ 1..), _) => self.times(b, by),
+                _ => self.build.ins().imul(a, b),
+            },
             IntOp::And => self.build.ins().band(a, b),
             IntOp::Or => self.build.ins().bor(a, b),
             IntOp::Xor => self.build.ins().bxor(a, b),
