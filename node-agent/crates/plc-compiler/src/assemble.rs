@@ -3,7 +3,7 @@
 mod access;
 
 use crate::ast::{Address, AddressAt, Area};
-use crate::config::{Initial, Plan};
+use crate::config::{Initial, InstancePlan, Plan};
 use crate::diagnostic::Code;
 use crate::hir::Init;
 use crate::layout::{
@@ -106,8 +106,9 @@ pub(crate) fn assemble(
     let memory_area = section(u64::from(high[2]));
     let start = end;
     let mut globals = Vec::new();
-    for var in &model.globals {
-        if is_located(var) {
+    for (index, var) in model.globals.iter().enumerate() {
+        // Programs lie together.
+        if is_located(var) || model.named_programs.values().any(|global| *global == index) {
             globals.push(None);
             continue;
         }
@@ -123,8 +124,17 @@ pub(crate) fn assemble(
     let mut instances = Vec::new();
     for instance in &plan.instances {
         instances.push(end as u32);
+        if let Some(global) = named_instance(model, instance) {
+            globals[global] = Some(end as u32);
+        }
         end = (end + memory.pou(instance.pou).bytes).next_multiple_of(ALIGN);
         too_large(end, model.pou(instance.pou).name.span)?;
+    }
+    let planned: Vec<usize> = plan.instances.iter().filter_map(|i| named_instance(model, i)).collect();
+    for global in model.named_programs.values().filter(|global| !planned.contains(global)) {
+        globals[*global] = Some(end as u32);
+        end = (end + u64::from(memory.bytes(model.globals[*global].ty))).next_multiple_of(ALIGN);
+        too_large(end, model.globals[*global].name.span)?;
     }
     let programs = start as u32..end as u32;
     let end = end as u32;
@@ -148,7 +158,7 @@ pub(crate) fn assemble(
         globals: &globals,
     };
     builder.layout.types.extend(Elementary::ALL.into_iter().map(TypeDesc::Elementary));
-    for (index, var) in model.globals.iter().enumerate() {
+    for (index, var) in model.globals.iter().enumerate().filter(|(index, _)| !planned.contains(index)) {
         let path = model.global_path(index);
         builder.variable(&path, var, globals[index], LeafFlags::default());
         if let Some(offset) = globals[index] {
@@ -191,6 +201,12 @@ pub(crate) fn assemble(
     builder.layout.hash = hash(&builder.layout);
     let LayoutBuilder { layout, initial, .. } = builder;
     Ok(Assembly { layout, initial, globals, instances })
+}
+
+/// The global that the others mean by the name of a program, if that is this instance of it.
+fn named_instance(model: &Model<'_>, instance: &InstancePlan) -> Option<usize> {
+    let own = model.pou(instance.pou).name.text.eq_ignore_ascii_case(&instance.name);
+    model.named_programs.get(&instance.pou).copied().filter(|_| own)
 }
 
 /// Where the parts of a test program are that its tests share.

@@ -282,6 +282,8 @@ pub(crate) enum TypeRefKind {
     Struct {
         groups: Vec<VarGroup>,
         overlap: bool,
+        /// `EXTENDS`: its members come first.
+        base: Option<Name>,
     },
     Reference {
         kind: RefKind,

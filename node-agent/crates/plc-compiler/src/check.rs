@@ -166,7 +166,30 @@ impl<'m, 'a> Checker<'m, 'a> {
         if both_text {
             return expr;
         }
+        if self.types().vendor {
+            self.warn_of_loss(&expr, target);
+        }
         self.widen(expr, target)
+    }
+
+    /// What the vendors' dialect converts without being asked may lose a sign or digits.
+    fn warn_of_loss(&mut self, expr: &Expr, target: TypeId) {
+        let (Some(from), Some(to)) = (self.elementary(expr.ty), self.elementary(target)) else { return };
+        let exact_bits = if to == Elementary::Real { 2 } else { 4 };
+        let digits = types::is_real(to) && (from == Elementary::Lreal || from.size() > exact_bits);
+        let sign = types::is_integer(from)
+            && types::is_integer(to)
+            && (types::is_signed(from) && !types::is_signed(to)
+                || from.size() == to.size() && types::is_signed(from) != types::is_signed(to));
+        if from == to || !(digits || sign) || matches!(expr.kind, ExprKind::Const(_)) {
+            return;
+        }
+        let what = if digits { "digits" } else { "the sign" };
+        let (have, want) = (from.name(), to.name());
+        let source = self.model.excerpt(expr.span);
+        self.report(Code::Narrowing, expr.span, format!("{have} to {want} may lose {what}"))
+            .severity(crate::Severity::Warning)
+            .help(format!("write {have}_TO_{want}({source}) if that is meant"));
     }
 
     /// The vendors' dialect assigns integers to enumerations, and these to integers.
@@ -182,7 +205,7 @@ impl<'m, 'a> Checker<'m, 'a> {
     /// An implicit conversion. Integer arithmetic is done in the wider type already, so that
     /// `dint := int1 * int2` does not wrap at 16 bits.
     fn widen(&mut self, expr: Expr, target: TypeId) -> Expr {
-        let integers = |id: TypeId, types: &Types<'_>| types.arithmetic(id).is_some_and(types::is_integer);
+        let integers = |id: TypeId, types: &Types<'_>| types.arithmetic(id).is_some_and(|e| types.counts(e));
         if integers(expr.ty, self.types()) && integers(target, self.types()) && expr.ty != target {
             let span = expr.span;
             match expr.kind {
@@ -201,7 +224,10 @@ impl<'m, 'a> Checker<'m, 'a> {
             return expr;
         }
         let span = expr.span;
-        self.make(ExprKind::Convert(Box::new(expr), Mode::Value), target, span)
+        match self.elementary(target) {
+            Some(to) if self.types().vendor => self.number(expr, to, Mode::Value, span),
+            _ => self.make(ExprKind::Convert(Box::new(expr), Mode::Value), target, span),
+        }
     }
 
     fn range_checked(&mut self, expr: Expr, target: TypeId, low: i64, high: i64) -> Expr {
@@ -284,6 +310,10 @@ impl<'m, 'a> Checker<'m, 'a> {
 
     /// Whether a conversion would be legal, only not without loss.
     fn loses(&self, from: TypeId, to: TypeId) -> bool {
+        let is_enum = |ty| matches!(self.types().get(ty), Type::Enum(_));
+        if is_enum(from) && is_enum(to) {
+            return false;
+        }
         match (self.elementary(from), self.elementary(to)) {
             (Some(a), Some(b)) => {
                 convert::is_number(a) && convert::is_number(b) || types::is_bits(a) && types::is_bits(b)

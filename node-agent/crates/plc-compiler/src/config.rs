@@ -98,6 +98,7 @@ pub(crate) fn plan(model: &mut Model<'_>, options: &Options, testing: bool) -> P
     planner.nowhere =
         planner.model.programs().first().map_or(Span::default(), |p| planner.model.pou(*p).name.span);
     planner.instances_and_tasks(options);
+    planner.called_programs();
     planner.bindings(options);
     planner.accesses(options);
     if !testing {
@@ -214,6 +215,17 @@ impl<'a> Planner<'_, 'a> {
         resources.first().copied()
     }
 
+    /// Programs that others name and no task runs have their instance all the same.
+    fn called_programs(&mut self) {
+        let named: Vec<usize> = self.model.named_programs.keys().copied().collect();
+        for pou in named {
+            let name = self.model.pou(pou).name.text.clone();
+            if self.instance(&name).is_none() {
+                self.add_instance(&name, pou);
+            }
+        }
+    }
+
     /// No CONFIGURATION: one task runs all programs that the manifest gives to no other task.
     fn default_task(&mut self, options: &Options) {
         let taken: HashSet<String> = options
@@ -223,7 +235,7 @@ impl<'a> Planner<'_, 'a> {
             .map(|wanted| wanted.program.to_ascii_uppercase())
             .collect();
         let mut instances = Vec::new();
-        for pou in self.model.programs() {
+        for pou in self.model.first_programs() {
             let name = self.model.pou(pou).name.clone();
             if !taken.contains(name.key.as_ref()) {
                 instances.push(self.add_instance(&name.text, pou));

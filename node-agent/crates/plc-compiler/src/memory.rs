@@ -143,14 +143,10 @@ impl<'m, 'a> Memory<'m, 'a> {
         let vars = &self.model.pous[pou].vars;
         let sizes = vars.iter().enumerate().map(|(index, var)| {
             self.model.is_stored(pou, index).then(|| match var.kind {
-                // The address of the caller's variable, and the capacity of a string.
-                VarKind::InOut if self.is_text(var.ty) => (16, 8),
-                VarKind::InOut if self.model.types.open_dimensions(var.ty).is_some() => {
-                    // The address, then both bounds of each dimension.
-                    let dimensions = self.model.types.open_dimensions(var.ty).unwrap_or(0);
-                    (8 + 16 * u64::from(dimensions), 8)
+                VarKind::InOut => {
+                    let bound = if self.model.in_outs_shared { 8 } else { 0 };
+                    (u64::from(self.in_out_bytes(var.ty)) + bound, 8)
                 }
-                VarKind::InOut => (8, 8),
                 _ => self.size(var.ty),
             })
         });
@@ -160,6 +156,16 @@ impl<'m, 'a> Memory<'m, 'a> {
         let shape = Rc::new(shape);
         self.pous.borrow_mut().insert(pou, Rc::clone(&shape));
         shape
+    }
+
+    /// What an instance keeps of a VAR_IN_OUT: the address of the caller's variable, the capacity of a string,
+    /// both bounds of each dimension of an open array. Behind it, if methods share it, whether it is bound.
+    pub(crate) fn in_out_bytes(&self, ty: TypeId) -> u32 {
+        match self.model.types.open_dimensions(ty) {
+            Some(dimensions) => 8 + 16 * dimensions,
+            None if self.is_text(ty) => 16,
+            None => 8,
+        }
     }
 
     pub(crate) fn is_text(&self, ty: TypeId) -> bool {

@@ -20,7 +20,7 @@ use crate::suggest;
 use crate::types::{TypeId, Types};
 use object::Dispatch;
 use space::Space;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 /// How deep types and constants may refer to one another.
@@ -193,6 +193,10 @@ pub(crate) struct Model<'a> {
     pub(crate) tests: Vec<test::TestCase<'a>>,
     /// Initial values of structure fields, by structure and field.
     pub(crate) field_inits: HashMap<(usize, usize), Init>,
+    /// A method uses a VAR_IN_OUT of its function block, so instances remember whether it is bound.
+    pub(crate) in_outs_shared: bool,
+    /// The instances of programs that others name, as globals: by program.
+    pub(crate) named_programs: BTreeMap<usize, usize>,
     /// One past the highest byte of I, Q, M that is addressed directly.
     pub(crate) image_high: [u32; 3],
     type_entries: HashMap<Rc<str>, TypeEntry<'a>>,
@@ -227,7 +231,7 @@ impl<'a> Model<'a> {
             unit_names,
             options,
             sink,
-            types: Types::new(),
+            types: Types::new(options.dialect == crate::Dialect::Codesys),
             pous: Vec::new(),
             globals: Vec::new(),
             names: HashMap::new(),
@@ -237,6 +241,8 @@ impl<'a> Model<'a> {
             configurations: Vec::new(),
             tests: Vec::new(),
             field_inits: HashMap::new(),
+            in_outs_shared: false,
+            named_programs: BTreeMap::new(),
             image_high: [0; 3],
             type_entries: HashMap::new(),
             type_order: Vec::new(),

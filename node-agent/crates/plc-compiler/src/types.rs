@@ -79,7 +79,7 @@ pub(crate) struct StructDef<'a> {
     pub(crate) overlap: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Field<'a> {
     pub(crate) name: Name,
     pub(crate) ty: TypeId,
@@ -102,6 +102,9 @@ pub(crate) struct Types<'a> {
     pub(crate) structs: Vec<StructDef<'a>>,
     /// Names of the POUs, for messages.
     pub(crate) pou_names: Vec<Rc<str>>,
+    /// As the dominant vendors have it: bit strings are unsigned integers, enumerations compute, and what only
+    /// changes sign or precision converts without being asked.
+    pub(crate) vendor: bool,
 }
 
 impl Types<'_> {
@@ -112,8 +115,9 @@ impl Types<'_> {
     pub(crate) const BOOL: TypeId = TypeId(4);
     pub(crate) const NULL: TypeId = TypeId(4 + Elementary::ALL.len() as u32);
 
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(vendor: bool) -> Self {
         let mut types = Self {
+            vendor,
             list: Vec::new(),
             index: HashMap::new(),
             enums: Vec::new(),
@@ -161,10 +165,10 @@ impl Types<'_> {
         }
     }
 
-    /// The elementary type in which a value computes; not for closed enumerations.
+    /// The elementary type in which a value computes; not for closed enumerations, but with the vendors.
     pub(crate) fn arithmetic(&self, id: TypeId) -> Option<Elementary> {
         match self.get(id) {
-            Type::Enum(index) if !self.enums[*index].open => None,
+            Type::Enum(index) if !self.enums[*index].open && !self.vendor => None,
             _ => self.storage(id),
         }
     }
@@ -254,10 +258,28 @@ impl Types<'_> {
             let unit = if *wide { Elementary::Wchar } else { Elementary::Char };
             return self.get(from) == &Type::Elementary(unit);
         }
+        if matches!((self.get(from), self.get(to)), (Type::Enum(_), Type::Enum(_))) && self.vendor {
+            return false;
+        }
         match (self.arithmetic(from), self.arithmetic(to)) {
-            (Some(a), Some(b)) => elementary_implicit(a, b),
+            (Some(a), Some(b)) => elementary_implicit(a, b) || self.vendor && vendor_implicit(a, b),
             _ => false,
         }
+    }
+
+    /// Whether a number of the type counts: integers, and bit strings with the vendors.
+    pub(crate) fn counts(&self, e: Elementary) -> bool {
+        is_integer(e) || self.vendor && is_bits(e) && e != Elementary::Bool
+    }
+
+    /// Whether AND and its kin take the type: bit strings, and integers with the vendors.
+    pub(crate) fn has_bits(&self, e: Elementary) -> bool {
+        is_bits(e) || self.vendor && is_integer(e)
+    }
+
+    /// The type in which two operands meet.
+    pub(crate) fn common(&self, a: Elementary, b: Elementary) -> Option<Elementary> {
+        if self.vendor { vendor_common(a, b) } else { common(a, b) }
     }
 
     /// Element count of an array; saturates.
@@ -316,6 +338,16 @@ pub(crate) fn is_duration(e: Elementary) -> bool {
     matches!(e, Elementary::Time | Elementary::Ltime)
 }
 
+/// The unsigned integer as long as a bit string.
+pub(crate) fn unsigned(bits: Elementary) -> Elementary {
+    match bits.size() {
+        1 => Elementary::Usint,
+        2 => Elementary::Uint,
+        4 => Elementary::Udint,
+        _ => Elementary::Ulint,
+    }
+}
+
 /// Durations, dates, times of day.
 pub(crate) fn is_temporal(e: Elementary) -> bool {
     is_duration(e)
@@ -340,7 +372,7 @@ pub(crate) fn range(e: Elementary) -> (i128, i128) {
 }
 
 /// Figures 11 and 12 of the standard.
-pub(crate) fn elementary_implicit(from: Elementary, to: Elementary) -> bool {
+fn elementary_implicit(from: Elementary, to: Elementary) -> bool {
     use Elementary as E;
     if from == to {
         return true;
@@ -362,8 +394,35 @@ pub(crate) fn elementary_implicit(from: Elementary, to: Elementary) -> bool {
     }
 }
 
+/// What the dominant vendors convert besides: nothing gets shorter, but signs and digits may be lost.
+fn vendor_implicit(from: Elementary, to: Elementary) -> bool {
+    let whole = |e| is_integer(e) || is_bits(e) && e != Elementary::Bool;
+    match (whole(from), whole(to)) {
+        (true, true) => from.size() <= to.size(),
+        (true, false) => is_real(to),
+        _ => from == Elementary::Lreal && to == Elementary::Real,
+    }
+}
+
+/// The longer one; a sign wins between equals, and a real type over every integer.
+fn vendor_common(a: Elementary, b: Elementary) -> Option<Elementary> {
+    let whole = |e| is_integer(e) || is_bits(e) && e != Elementary::Bool;
+    if is_real(a) && is_real(b) || !whole(a) || !whole(b) {
+        let real = if is_real(a) && whole(b) { Some(a) } else { Some(b).filter(|b| is_real(*b) && whole(a)) };
+        return real.or_else(|| common(a, b));
+    }
+    let longer = a.size().max(b.size());
+    let signed = |e: &Elementary| e.size() == longer && is_signed(*e);
+    let integer = |e: &Elementary| e.size() == longer && is_integer(*e);
+    let any = |e: &Elementary| e.size() == longer;
+    let both = [a, b];
+    [&signed as &dyn Fn(&Elementary) -> bool, &integer, &any]
+        .iter()
+        .find_map(|wanted| both.into_iter().find(|e| wanted(e)))
+}
+
 /// The least type to which both convert.
-pub(crate) fn common(a: Elementary, b: Elementary) -> Option<Elementary> {
+fn common(a: Elementary, b: Elementary) -> Option<Elementary> {
     use Elementary as E;
     if elementary_implicit(a, b) {
         return Some(b);
@@ -397,8 +456,31 @@ mod tests {
     }
 
     #[test]
+    fn vendors_convert_where_nothing_gets_shorter() {
+        for (from, to) in [(E::Word, E::Int), (E::Int, E::Uint), (E::Dint, E::Real), (E::Lreal, E::Real)] {
+            assert!(vendor_implicit(from, to), "{from:?} to {to:?}");
+        }
+        for (from, to) in [(E::Dint, E::Int), (E::Real, E::Dint), (E::Bool, E::Int), (E::Time, E::Dword)] {
+            assert!(!vendor_implicit(from, to), "{from:?} to {to:?}");
+        }
+        for (a, b, meet) in [
+            (E::Byte, E::Int, Some(E::Int)),
+            (E::Udint, E::Dint, Some(E::Dint)),
+            (E::Word, E::Uint, Some(E::Uint)),
+            (E::Byte, E::Word, Some(E::Word)),
+            (E::Lint, E::Real, Some(E::Real)),
+            (E::Real, E::Lreal, Some(E::Lreal)),
+            (E::Bool, E::Byte, Some(E::Byte)),
+            (E::Time, E::Int, None),
+        ] {
+            assert_eq!(vendor_common(a, b), meet, "{a:?} and {b:?}");
+            assert_eq!(vendor_common(b, a), meet, "{b:?} and {a:?}");
+        }
+    }
+
+    #[test]
     fn elementary_ids_are_fixed() {
-        let types = Types::new();
+        let types = Types::new(false);
         for e in E::ALL {
             assert_eq!(types.get(Types::elementary(e)), &Type::Elementary(e));
         }

@@ -36,7 +36,11 @@ impl Checker<'_, '_> {
                     }
                     let class = self.model.class_at(self.scope);
                     let member = class.is_some_and(|c| self.model.pou(c).scope.contains_key(&name.key));
-                    let global = matches!(self.model.find(name, self.scope), Some(Item::Global(_)));
+                    let global = match self.model.find(name, self.scope) {
+                        Some(Item::Global(_)) => true,
+                        Some(Item::Pou(pou)) => self.model.named_program(pou).is_some(),
+                        _ => false,
+                    };
                     if is_result || !member && !global {
                         return Callee::Function(name.clone());
                     }
@@ -100,6 +104,10 @@ impl Checker<'_, '_> {
                     Some(ty) => ty,
                     None => match self.model.find(name, self.scope)? {
                         Item::Global(global) => self.model.globals[global].ty,
+                        Item::Pou(pou) => {
+                            let global = self.model.named_program(pou)?;
+                            self.model.globals[global].ty
+                        }
                         _ => return None,
                     },
                 }

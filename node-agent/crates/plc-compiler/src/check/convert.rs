@@ -152,7 +152,7 @@ impl Checker<'_, '_> {
                             | (Elementary::Lword, Elementary::Lreal)
                             | (Elementary::Lreal, Elementary::Lword)
                     );
-                    if equal_width {
+                    if equal_width && !self.types().vendor {
                         let message = format!("{name} copies the bits, it does not convert the number");
                         self.report(Code::BitCopyConversion, span, message);
                     }
@@ -174,10 +174,25 @@ impl Checker<'_, '_> {
         Self::poison(span)
     }
 
-    fn number(&mut self, arg: Expr, to: Elementary, mode: Mode, span: Span) -> Expr {
+    pub(super) fn number(&mut self, arg: Expr, to: Elementary, mode: Mode, span: Span) -> Expr {
         let ty = Types::elementary(to);
         if arg.ty == ty {
             return Expr { span, ..arg };
+        }
+        // With the vendors a bit string is a number, between it and a real type too.
+        let from = self.types().storage(arg.ty).filter(|_| self.types().vendor);
+        if let Some(from) = from.filter(|from| types::is_real(*from) != types::is_real(to)) {
+            let bits = if types::is_real(to) { from } else { to };
+            if types::is_bits(bits) && bits != Elementary::Bool {
+                let unsigned = Types::elementary(types::unsigned(bits));
+                let whole = if types::is_real(to) {
+                    self.make(ExprKind::Convert(Box::new(arg), Mode::Same), unsigned, span)
+                } else {
+                    self.make(ExprKind::Convert(Box::new(arg), mode), unsigned, span)
+                };
+                let last = if types::is_real(to) { mode } else { Mode::Same };
+                return self.make(ExprKind::Convert(Box::new(whole), last), ty, span);
+            }
         }
         self.make(ExprKind::Convert(Box::new(arg), mode), ty, span)
     }

@@ -133,7 +133,7 @@ impl Checker<'_, '_> {
         }
         let storage = self.types().storage(checked.ty);
         let is_enum = matches!(self.types().get(checked.ty), Type::Enum(_));
-        if checked.ty == Types::ANY_INT || is_enum || storage.is_some_and(types::is_integer) {
+        if checked.ty == Types::ANY_INT || is_enum || storage.is_some_and(|e| self.types().counts(e)) {
             return Some(checked);
         }
         let message = format!("an index must be an integer, not {}", self.type_name(checked.ty));

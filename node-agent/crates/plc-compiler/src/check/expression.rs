@@ -107,7 +107,9 @@ impl Checker<'_, '_> {
         match op {
             UnaryOp::Plus | UnaryOp::Negate => {
                 let numeric = matches!(inner.ty, Types::ANY_INT | Types::ANY_REAL)
-                    || e.is_some_and(|e| types::is_integer(e) || types::is_real(e) || types::is_duration(e));
+                    || e.is_some_and(|e| {
+                        self.types().counts(e) || types::is_real(e) || types::is_duration(e)
+                    });
                 if !numeric {
                     return self.bad_operand(if op == UnaryOp::Plus { "+" } else { "-" }, &inner, span);
                 }
@@ -120,7 +122,7 @@ impl Checker<'_, '_> {
             UnaryOp::Not => {
                 let inner = if inner.ty == Types::ANY_INT { self.settle(inner) } else { inner };
                 match self.elementary(inner.ty) {
-                    Some(e) if types::is_bits(e) => {
+                    Some(e) if self.types().has_bits(e) => {
                         self.make(ExprKind::Not(Box::new(inner)), Types::elementary(e), span)
                     }
                     _ => self.bad_operand("NOT", &inner, span),
@@ -184,7 +186,7 @@ impl Checker<'_, '_> {
     /// `shortcut`: BOOL operands evaluate the right side only if the left does not decide.
     pub(super) fn logic(&mut self, op: Op, shortcut: bool, left: Expr, right: Expr, span: Span) -> Expr {
         let Some((left, right, e)) = self.unify(left, right) else { return Self::poison(span) };
-        let Some(e) = e.filter(|e| types::is_bits(*e)) else {
+        let Some(e) = e.filter(|e| self.types().has_bits(*e)) else {
             let is_bits = |c: &Self, x: &Expr| c.elementary(x.ty).is_some_and(types::is_bits);
             let culprit = if is_bits(self, &left) { right } else { left };
             return self.bad_operand(op.text(), &culprit, span);
@@ -319,7 +321,7 @@ impl Checker<'_, '_> {
         }
         match (self.elementary(left.ty), self.elementary(right.ty)) {
             (Some(a), Some(b)) => {
-                let Some(e) = types::common(a, b) else {
+                let Some(e) = self.types().common(a, b) else {
                     let span = left.span.to(right.span);
                     let message = format!("{} and {} have no common type", a.name(), b.name());
                     let (target, other, culprit) =
@@ -348,6 +350,9 @@ impl Checker<'_, '_> {
         if expr.ty != ty && self.elementary(expr.ty).map(Types::elementary) == Some(ty) {
             let span = expr.span;
             return self.make(ExprKind::Convert(Box::new(expr), Mode::Same), ty, span);
+        }
+        if self.types().vendor && self.elementary(expr.ty).is_some() && expr.ty != ty {
+            return self.widen(expr, ty);
         }
         self.coerce(expr, ty)
     }
@@ -426,7 +431,7 @@ impl Checker<'_, '_> {
         let Some((left, right, e)) = self.unify(left, right) else { return Self::poison(span) };
         let ty = left.ty;
         let real = ty == Types::ANY_REAL || e.is_some_and(types::is_real);
-        let integer = ty == Types::ANY_INT || e.is_some_and(types::is_integer);
+        let integer = ty == Types::ANY_INT || e.is_some_and(|e| self.types().counts(e));
         if !(real && op != Op::Modulo || integer) {
             let numeric = |c: &Self, x: &Expr| c.elementary(x.ty).is_some_and(types::is_integer);
             let culprit = if numeric(self, &left) { right } else { left };
@@ -463,8 +468,9 @@ impl Checker<'_, '_> {
     }
 
     fn power(&mut self, left: Expr, right: Expr, span: Span) -> Expr {
-        let integer =
-            |c: &Self, x: &Expr| x.ty == Types::ANY_INT || c.elementary(x.ty).is_some_and(types::is_integer);
+        let integer = |c: &Self, x: &Expr| {
+            x.ty == Types::ANY_INT || c.elementary(x.ty).is_some_and(|e| c.types().counts(e))
+        };
         if integer(self, &left) && integer(self, &right) {
             let ty = left.ty;
             if ty == Types::ANY_INT && right.ty == Types::ANY_INT {
@@ -504,7 +510,7 @@ impl Checker<'_, '_> {
         let duration = |e: Option<E>| e.is_some_and(types::is_duration);
         let number = |c: &Self, x: &Expr| {
             matches!(x.ty, Types::ANY_INT | Types::ANY_REAL)
-                || c.elementary(x.ty).is_some_and(|e| types::is_integer(e) || types::is_real(e))
+                || c.elementary(x.ty).is_some_and(|e| c.types().counts(e) || types::is_real(e))
         };
         let long = |e: E| matches!(e, E::Ltime | E::Ldate | E::Ltod | E::Ldt);
         let int_op = if op == Op::Add { BinaryOp::Int(IntOp::Add) } else { BinaryOp::Int(IntOp::Sub) };
@@ -526,7 +532,9 @@ impl Checker<'_, '_> {
             {
                 self.nanoseconds(int_op, left, right, x, span)
             }
-            (Op::Subtract, Some(x), Some(y)) if types::is_temporal(x) && types::common(x, y).is_some() => {
+            (Op::Subtract, Some(x), Some(y))
+                if types::is_temporal(x) && self.types().common(x, y).is_some() =>
+            {
                 let ty = if long(x) || long(y) { E::Ltime } else { E::Time };
                 self.nanoseconds(int_op, left, right, ty, span)
             }

@@ -57,6 +57,7 @@ impl Checker<'_, '_> {
             return Named::Poison;
         }
         match kind {
+            VarKind::InOut if self.types().vendor => self.model.in_outs_shared = true,
             VarKind::InOut => {
                 let message = format!("`{}` is a VAR_IN_OUT: only the body can use it", name.text);
                 self.report(Code::InOutInMethod, span, message)
@@ -284,6 +285,10 @@ impl Checker<'_, '_> {
     pub(super) fn may_use(&mut self, class: usize, var: usize, member: &Name) -> bool {
         // A test looks inside.
         if self.model.is_testing(self.scope) {
+            return true;
+        }
+        // The vendors' programs have no secrets.
+        if self.types().vendor && self.model.pou(class).kind == PouKind::Program {
             return true;
         }
         let owner = self.model.declarer(class, var);

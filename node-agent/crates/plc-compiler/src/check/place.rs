@@ -158,6 +158,8 @@ impl Checker<'_, '_> {
                 var.constant.then_some("a constant")
             }
         };
+        let vendor = self.types().vendor;
+        let mut output_written = false;
         let refused = refused.or_else(|| {
             // Of another instance only the inputs may be written, and what it opens.
             let own = matches!(place.root, Root::This);
@@ -170,6 +172,12 @@ impl Checker<'_, '_> {
                         _ if var.constant => Some("a constant"),
                         VarKind::Input => None,
                         VarKind::Output if at == 0 && own => None,
+                        _ if vendor && self.model.pou(*pou).kind == ast::PouKind::Program => None,
+                        VarKind::InOut if at == 0 && own => None,
+                        VarKind::Output if vendor => {
+                            output_written = true;
+                            None
+                        }
                         VarKind::Output => Some("an output of an instance"),
                         VarKind::Local if open => None,
                         _ => Some("internal to an instance"),
@@ -185,6 +193,10 @@ impl Checker<'_, '_> {
                 format!("`{source}` is {what} and cannot be written"),
             );
             return None;
+        }
+        if output_written {
+            let message = format!("`{source}` is an output of an instance, which will write it itself");
+            self.report(Code::NotAssignable, expr.span, message).severity(crate::Severity::Warning);
         }
         Some(place)
     }
@@ -299,6 +311,10 @@ impl Checker<'_, '_> {
                     let message = format!("`{}` is global and not declared in VAR_EXTERNAL here", name.text);
                     self.report(Code::OutsideDialect, name.span, message);
                 }
+                return self.global(global, name.span, writing);
+            }
+            Some(Item::Pou(pou)) if self.model.named_program(pou).is_some() => {
+                let global = self.model.named_program(pou).unwrap_or_default();
                 return self.global(global, name.span, writing);
             }
             Some(item) => {

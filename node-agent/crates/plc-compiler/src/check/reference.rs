@@ -9,7 +9,7 @@ use crate::layout::Elementary;
 use crate::memory::Memory;
 use crate::model::VarKind;
 use crate::span::Span;
-use crate::types::{self, Type, TypeId, Types};
+use crate::types::{Type, TypeId, Types};
 
 impl Checker<'_, '_> {
     /// REF and ADR. `None`: another function.
@@ -52,6 +52,13 @@ impl Checker<'_, '_> {
     fn not_lasting(&self, place: &Place) -> Option<&'static str> {
         if self.is_bit(place) {
             return Some("a single bit or character, which has no address");
+        }
+        let in_out = |step: &Step| match step {
+            Step::Member(pou, var) => self.model.pou(*pou).vars[*var].kind == VarKind::InOut,
+            _ => false,
+        };
+        if place.steps.iter().any(in_out) {
+            return Some("a VAR_IN_OUT: it lasts no longer than the call");
         }
         match &place.root {
             Root::Local(var) => {
@@ -279,7 +286,7 @@ impl Checker<'_, '_> {
             return Expr { kind, ty: lint, span };
         }
         let right = self.settle(right);
-        let integer = self.elementary(right.ty).is_some_and(types::is_integer);
+        let integer = self.elementary(right.ty).is_some_and(|e| self.types().counts(e));
         if !pointer(self, &left) || !integer || !matches!(op, Op::Add | Op::Subtract) {
             let (a, b) = (self.type_name(left.ty), self.type_name(right.ty));
             self.report(Code::BadOperand, span, format!("{} does not take {a} and {b}", op.text()));
@@ -306,7 +313,7 @@ impl Checker<'_, '_> {
         let lint = Types::elementary(Elementary::Lint);
         let index = self.expr(index, None);
         let index = self.settle(index);
-        if !self.elementary(index.ty).is_some_and(types::is_integer) {
+        if !self.elementary(index.ty).is_some_and(|e| self.types().counts(e)) {
             let have = self.type_name(index.ty);
             self.report(Code::TypeMismatch, index.span, format!("an index must be an integer, not {have}"));
             return None;

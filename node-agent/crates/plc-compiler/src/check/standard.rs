@@ -167,9 +167,9 @@ impl Checker<'_, '_> {
                     return Some(self.make(ExprKind::Intrinsic(Intrinsic::Abs, vec![arg]), ty, span));
                 }
                 match self.elementary(arg.ty) {
-                    Some(e) if super::convert::is_number(e) => {
+                    Some(e) if super::convert::is_number(e) || self.types().counts(e) => {
                         let ty = Types::elementary(e);
-                        if types::is_integer(e) && !types::is_signed(e) {
+                        if self.types().counts(e) && !types::is_signed(e) {
                             return Some(arg);
                         }
                         Some(self.make(ExprKind::Intrinsic(Intrinsic::Abs, vec![arg]), ty, span))
@@ -182,7 +182,7 @@ impl Checker<'_, '_> {
                 let arg = self.typed_args(args, typed)?.pop()?;
                 let arg = self.settle(arg);
                 match self.elementary(arg.ty) {
-                    Some(e) if types::is_bits(e) => {
+                    Some(e) if self.types().has_bits(e) => {
                         Some(self.make(ExprKind::Not(Box::new(arg)), Types::elementary(e), span))
                     }
                     _ => self.refuse(name, &arg),
@@ -231,7 +231,7 @@ impl Checker<'_, '_> {
                 let rest = args.split_off(1);
                 let selector = args.pop()?;
                 let selector = self.settle(selector);
-                if !self.elementary(selector.ty).is_some_and(types::is_integer) {
+                if !self.elementary(selector.ty).is_some_and(|e| self.types().counts(e)) {
                     return self.refuse(name, &selector);
                 }
                 let rest = self.unify_all(rest, want)?;
@@ -315,6 +315,10 @@ impl Checker<'_, '_> {
         };
         match self.elementary(arg.ty) {
             Some(e) if types::is_real(e) => Some(arg),
+            Some(e) if self.types().counts(e) && self.types().vendor => {
+                let real = if e.size() <= 2 { Elementary::Real } else { Elementary::Lreal };
+                Some(self.coerce(arg, Types::elementary(real)))
+            }
             Some(e) if types::is_integer(e) => {
                 let source = self.model.excerpt(arg.span);
                 let real = if e.size() <= 2 { "REAL" } else { "LREAL" };
@@ -421,7 +425,7 @@ impl Checker<'_, '_> {
         let mut args = self.exact_count(name, arguments, &["IN", "N"])?;
         let (count, value) = (args.pop()?, args.pop()?);
         let count = self.settle(count);
-        if !self.elementary(count.ty).is_some_and(types::is_integer) {
+        if !self.elementary(count.ty).is_some_and(|e| self.types().counts(e)) {
             return self.refuse(name, &count);
         }
         let value = match want {
@@ -471,7 +475,7 @@ impl Checker<'_, '_> {
                 checked.push((arg, capacity));
             } else {
                 let arg = self.settle(arg);
-                if !self.elementary(arg.ty).is_some_and(types::is_integer) {
+                if !self.elementary(arg.ty).is_some_and(|e| self.types().counts(e)) {
                     return self.refuse(name, &arg);
                 }
                 checked.push((self.as_index(arg), 0));

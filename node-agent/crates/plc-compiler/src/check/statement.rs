@@ -232,7 +232,7 @@ impl Checker<'_, '_> {
         let ast::For { variable, start, end, step, body } = statement;
         let place = self.target(variable);
         let e = place.as_ref().and_then(|place| self.elementary(place.ty));
-        let is_integer = e.is_some_and(types::is_integer);
+        let is_integer = e.is_some_and(|e| self.types().counts(e));
         if let (Some(place), false) = (&place, is_integer)
             && place.ty != Types::POISON
         {
@@ -257,7 +257,7 @@ impl Checker<'_, '_> {
                     self.report(Code::ForStepZero, span, "BY 0 would never end");
                     return None;
                 }
-                if !e.is_some_and(types::is_integer) && step.ty != Types::POISON {
+                if !e.is_some_and(|e| self.types().counts(e)) && step.ty != Types::POISON {
                     let message =
                         format!("the step of a FOR must be an integer, not {}", self.type_name(step.ty));
                     self.report(Code::TypeMismatch, span, message);

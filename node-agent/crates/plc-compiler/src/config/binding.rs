@@ -105,6 +105,9 @@ impl<'a> Planner<'_, 'a> {
         if steps.len() == 1 && self.is_alone(instance) {
             // The code of this program serves one instance: the variable can be image bytes itself.
             self.model.pous[pou].vars[var].address = Some((address, address_span));
+        } else if !self.plan.tasks.iter().any(|task| task.instances.contains(&instance)) {
+            let message = format!("an address for `{path}`, inside of a program that no task runs,");
+            self.model.sink.report(Code::NotSupportedYet, span, format!("{message} is not supported yet"));
         } else {
             self.plan.instances[instance].images.push(ImageCopy { path: steps, ty, address });
         }

@@ -148,6 +148,7 @@ impl Builder<'_, '_, '_, '_> {
                 self.emit(Op::Store { ptr: base, offset: offset + at, value: word });
             }
         }
+        self.bind_in_outs(call, instance, base, true);
         let callee = self.object_callee(call, instance.ty, base);
         let op = match callee {
             Callee::Fixed(pou) => {
@@ -157,12 +158,29 @@ impl Builder<'_, '_, '_, '_> {
             Callee::Slot { slot, class } => Op::CallVirtual { slot, class, this: base, args: Vec::new() },
         };
         self.emit(op);
+        self.bind_in_outs(call, instance, base, false);
         for (var, place) in &call.outputs {
             let ty = self.lowerer.memory.model.pou(call.pou).vars[*var].ty;
             let from = self.member_place(base, call.pou, *var);
             self.assign_from(place, from, ty);
         }
         base
+    }
+
+    /// Notes for the methods of an instance whether a call of its body goes on, which binds the VAR_IN_OUT.
+    fn bind_in_outs(&mut self, call: &Call, instance: &Place, base: Value, bound: bool) {
+        // The base's body is called while that of the derived one goes on.
+        let again = matches!(instance.root, Root::This) && instance.steps.is_empty();
+        if !self.lowerer.memory.model.in_outs_shared || again {
+            return;
+        }
+        for (var, _) in &call.in_outs {
+            let memory = self.lowerer.memory;
+            let at = memory.pou(call.pou).offsets[*var].unwrap_or(0)
+                + memory.in_out_bytes(memory.model.pou(call.pou).vars[*var].ty);
+            let value = self.constant(Ty::I64, i128::from(bound));
+            self.emit(Op::Store { ptr: base, offset: at, value });
+        }
     }
 
     /// Address of a VAR_IN_OUT argument, then the capacity of a string, or the bounds that an `ARRAY[*]` wants.

@@ -85,13 +85,8 @@ impl Builder<'_, '_, '_, '_> {
                 }
             }
             (Slot::Instance(offset), Some(this)) if variable.kind == VarKind::InOut => {
-                let base = self.compute(Ty::Ptr, Op::Load { ptr: this, offset });
-                self.check_pointer(base, variable.ty, true);
-                let is_text = self.lowerer.memory.is_text(variable.ty);
-                let capacity =
-                    is_text.then(|| self.compute(Ty::I64, Op::Load { ptr: this, offset: offset + 8 }));
-                let bounds = self.stored_bounds(variable.ty, this, offset + 8);
-                Target { capacity, bounds, ..Target::at(base, 0) }
+                let ty = variable.ty;
+                self.stored_in_out(this, offset, ty)
             }
             (Slot::Instance(offset), Some(this)) => Target::at(this, offset),
             _ => self.state(0),
@@ -110,7 +105,27 @@ impl Builder<'_, '_, '_, '_> {
             return target;
         }
         let offset = self.lowerer.memory.pou(pou).offsets[var].unwrap_or(0);
+        let variable = &self.lowerer.memory.model.pou(pou).vars[var];
+        if variable.kind == VarKind::InOut {
+            // A method may run while no call of the body has bound it.
+            let ty = variable.ty;
+            let at = offset + self.lowerer.memory.in_out_bytes(ty);
+            let bound = self.compute(Ty::I64, Op::Load { ptr: base, offset: at });
+            let bound = self.compute(Ty::Ptr, Op::RefToPtr(bound));
+            self.emit(Op::CheckNull(bound));
+            return self.stored_in_out(base, offset, ty);
+        }
         Target::at(base, offset)
+    }
+
+    /// The caller's variable, from the words that the instance at `this` keeps of it.
+    fn stored_in_out(&mut self, this: Value, offset: u32, ty: TypeId) -> Target {
+        let base = self.compute(Ty::Ptr, Op::Load { ptr: this, offset });
+        self.check_pointer(base, ty, true);
+        let is_text = self.lowerer.memory.is_text(ty);
+        let capacity = is_text.then(|| self.compute(Ty::I64, Op::Load { ptr: this, offset: offset + 8 }));
+        let bounds = self.stored_bounds(ty, this, offset + 8);
+        Target { capacity, bounds, ..Target::at(base, 0) }
     }
 
     pub(super) fn place(&mut self, place: &Place) -> Target {

@@ -166,6 +166,12 @@ impl<'a> Model<'a> {
         (0..self.pous.len()).filter(|pou| self.pous[*pou].kind == PouKind::Program).collect()
     }
 
+    /// Programs that no other runs, in order of declaration.
+    pub(crate) fn first_programs(&self) -> Vec<usize> {
+        let run = |pou: &usize| self.pous.iter().flat_map(|p| &p.uses).any(|(callee, _)| callee == pou);
+        self.programs().into_iter().filter(|pou| !run(pou)).collect()
+    }
+
     /// Whether an instance of the POU holds the variable (others are on the frame, global or in the image).
     pub(crate) fn is_stored(&self, pou: usize, var: usize) -> bool {
         let var = &self.pous[pou].vars[var];

@@ -50,6 +50,24 @@ impl<'a> Model<'a> {
         }
     }
 
+    /// With the vendors the name of a program is that of its one instance: the global that stands for it.
+    pub(crate) fn named_program(&mut self, pou: usize) -> Option<usize> {
+        if !self.types.vendor || self.pous[pou].kind != PouKind::Program {
+            return None;
+        }
+        if let Some(global) = self.named_programs.get(&pou) {
+            return Some(*global);
+        }
+        let ty = self.types.intern(Type::Instance(pou));
+        let name = self.pous[pou].name.clone();
+        let section = Self::own_section(name.span);
+        let mut var = Self::var(&name, ty, VarKind::Global, &section);
+        var.space = self.pous[pou].space;
+        self.globals.push(var);
+        self.named_programs.insert(pou, self.globals.len() - 1);
+        Some(self.globals.len() - 1)
+    }
+
     /// The path of a global: its name behind that of its namespace.
     pub(crate) fn global_path(&self, global: usize) -> String {
         let var = &self.globals[global];

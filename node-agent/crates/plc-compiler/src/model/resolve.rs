@@ -53,8 +53,10 @@ impl<'a> Model<'a> {
         let outer = std::mem::replace(&mut self.space, space);
         let mut resolved = if self.enter(decl.name.span) {
             let resolved = match &decl.ty.kind {
-                TypeRefKind::Struct { groups, overlap } => {
-                    self.named_structure(key, groups, *overlap, &decl.name)
+                TypeRefKind::Struct { groups, overlap, base } => {
+                    let inherited = base.as_ref().map_or_else(Vec::new, |base| self.base_members(base, None));
+                    let fields = self.fields(inherited, groups, *overlap, None);
+                    self.named_structure(key, fields, *overlap, &decl.name)
                 }
                 _ => self.resolve_type(&decl.ty, None, Some(&decl.name)),
             };
@@ -97,11 +99,10 @@ impl<'a> Model<'a> {
     fn named_structure(
         &mut self,
         key: &Rc<str>,
-        groups: &'a [ast::VarGroup],
+        fields: Vec<Field<'a>>,
         overlap: bool,
         name: &Name,
     ) -> Resolved {
-        let fields = self.fields(groups, overlap, None);
         let Some(ty) = self.structure_id(key) else { return Self::poison() };
         if let Type::Struct(index) = *self.types.get(ty) {
             debug_assert_eq!(self.types.structs[index].name, name.text);
@@ -151,6 +152,10 @@ impl<'a> Model<'a> {
         if let Some(resolved) = self.named_type(&full) {
             return Some(resolved);
         }
+        // With the vendors a member of one bit; its own place is an optimisation that we leave.
+        if self.types.vendor && key.as_ref() == "BIT" {
+            return plain(Types::BOOL);
+        }
         let pou = self.find_pou(name, scope)?;
         match self.pous[pou].kind {
             PouKind::Function => None,
@@ -194,8 +199,9 @@ impl<'a> Model<'a> {
             TypeRefKind::Subrange { base, low, high } => plain(self.subrange(base, low, high, scope)),
             TypeRefKind::Enum { base, values } => plain(self.enumeration(base.as_ref(), values, scope, name)),
             TypeRefKind::Reference { kind, target } => plain(self.reference(*kind, target, scope)),
-            TypeRefKind::Struct { groups, overlap } => {
-                let fields = self.fields(groups, *overlap, scope);
+            TypeRefKind::Struct { groups, overlap, base } => {
+                let inherited = base.as_ref().map_or_else(Vec::new, |base| self.base_members(base, scope));
+                let fields = self.fields(inherited, groups, *overlap, scope);
                 let index = self.types.structs.len();
                 let name = name.map_or_else(|| "".into(), |n| Rc::clone(&n.text));
                 self.types.structs.push(StructDef { name, fields, overlap: *overlap });
@@ -204,8 +210,30 @@ impl<'a> Model<'a> {
         }
     }
 
-    fn fields(&mut self, groups: &'a [ast::VarGroup], overlap: bool, scope: Option<usize>) -> Vec<Field<'a>> {
-        let mut fields: Vec<Field<'a>> = Vec::new();
+    /// The members that a structure has from the one that it extends.
+    fn base_members(&mut self, base: &'a Name, scope: Option<usize>) -> Vec<Field<'a>> {
+        let Some(resolved) = self.find_type(base, scope) else {
+            self.unknown_type(base);
+            return Vec::new();
+        };
+        match *self.types.get(resolved.ty) {
+            Type::Struct(index) => self.types.structs[index].fields.clone(),
+            Type::Poison => Vec::new(),
+            _ => {
+                let message = format!("`{}` is no structure", base.text);
+                self.sink.report(Code::BadInheritance, base.span, message);
+                Vec::new()
+            }
+        }
+    }
+
+    fn fields(
+        &mut self,
+        mut fields: Vec<Field<'a>>,
+        groups: &'a [ast::VarGroup],
+        overlap: bool,
+        scope: Option<usize>,
+    ) -> Vec<Field<'a>> {
         for group in groups {
             let resolved = self.resolve_type(&group.ty, scope, None);
             for (position, (field, at)) in group.names.iter().enumerate() {

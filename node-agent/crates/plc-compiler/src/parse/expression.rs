@@ -412,7 +412,11 @@ impl<'a> Parser<'a> {
         }
         let name = self.name("a parameter name");
         let output = self.bump().kind == Kind::Arrow;
-        let empty = output && matches!(self.kind(), Kind::Comma | Kind::RightParen);
+        // Given, and yet left out: the output goes nowhere, the input keeps its value.
+        let empty = matches!(self.kind(), Kind::Comma | Kind::RightParen);
+        if empty && !output {
+            self.vendor_extension(start, "an argument without value");
+        }
         let value = (!empty).then(|| self.expression());
         Argument { name, output, value, span: start.to(self.last_span()) }
     }

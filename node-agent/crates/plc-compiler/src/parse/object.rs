@@ -1,6 +1,7 @@
 //! Object orientation and namespaces: heads of classes, methods, properties, actions, USING.
 
 use super::Parser;
+use crate::Dialect;
 use crate::ast::{
     Access, Accessor, Decl, Modifiers, Name, Namespace, Pou, PouKind, Section, TypeRef, VarGroup, VarSection,
 };
@@ -160,6 +161,9 @@ impl Parser<'_> {
         let mut modifiers = self.modifiers();
         modifiers.is_abstract |= owner == PouKind::Interface;
         let name = self.name("the method's name")?;
+        if self.dialect == Dialect::Codesys && name.key.as_ref() == "FB_INIT" {
+            self.not_supported(name.span, "FB_init, which would run before the first scan,");
+        }
         let result = self.eat(Kind::Colon).then(|| self.type_ref());
         self.eat(Kind::Semicolon);
         let sections = self.sections();

@@ -2,7 +2,8 @@
 
 use super::{Parser, address, starts_declaration};
 use crate::ast::{
-    AccessDecl, Address, AddressAt, Decl, Edge, Pou, PouKind, Section, Stmt, TypeDecl, VarGroup, VarSection,
+    AccessDecl, Address, AddressAt, Decl, Edge, Expr, Name, Pou, PouKind, Section, Stmt, TypeDecl, TypeRef,
+    TypeRefKind, VarGroup, VarSection,
 };
 use crate::diagnostic::Code;
 use crate::lex::{Keyword, Kind};
@@ -255,10 +256,50 @@ impl Parser<'_> {
         } else {
             None
         };
-        // `fb : TON(PT := T#1s);` is the vendors' form of an initial value.
-        let init = if self.eat(Kind::Assign) { Some(self.initial_value()) } else { None };
+        let init = match self.kind() {
+            Kind::Assign => {
+                self.bump();
+                Some(self.initial_value())
+            }
+            Kind::LeftParen | Kind::LeftBracket
+                if matches!(ty.kind, TypeRefKind::Named(_) | TypeRefKind::Array { .. }) =>
+            {
+                self.constructor_values()
+            }
+            _ => None,
+        };
         self.semicolon("the declaration");
         Some(VarGroup { names, places, ty, init, edge })
+    }
+
+    /// `fb : TON(PT := T#1s);`: the vendors' form of an initial value, or of the parameters of `FB_init`.
+    fn constructor_values(&mut self) -> Option<Expr> {
+        let start = self.span();
+        let named = self.kind() == Kind::LeftParen && self.peek(2) == Kind::Assign;
+        if named || self.kind() == Kind::LeftParen && self.peek(1) == Kind::RightParen {
+            self.vendor_extension(start, "an initial value without `:=`");
+        }
+        if named {
+            return Some(self.initial_value());
+        }
+        let before = self.at;
+        let mut depth = 0usize;
+        loop {
+            match self.kind() {
+                Kind::LeftParen | Kind::LeftBracket => depth += 1,
+                Kind::RightParen | Kind::RightBracket => depth = depth.saturating_sub(1),
+                Kind::End | Kind::Semicolon => break,
+                _ => {}
+            }
+            self.bump();
+            if depth == 0 {
+                break;
+            }
+        }
+        if self.at > before + 2 {
+            self.not_supported(start.to(self.last_span()), "the call of FB_init with parameters");
+        }
+        None
     }
 
     /// `%B4`, counted from the start of the structure.
@@ -290,21 +331,45 @@ impl Parser<'_> {
         }
     }
 
+    /// `EXTENDS Base` of a structure.
+    fn opt_base(&mut self) -> Option<Name> {
+        let start = self.span();
+        if !self.eat_word("EXTENDS") {
+            return None;
+        }
+        self.vendor_extension(start, "EXTENDS of a structure");
+        self.dotted_name("a structure")
+    }
+
+    fn extend(&mut self, ty: &mut TypeRef, extended: Option<Name>) {
+        let Some(extended) = extended else { return };
+        match &mut ty.kind {
+            TypeRefKind::Struct { base, overlap: false, .. } => *base = Some(extended),
+            TypeRefKind::Error => {}
+            _ => {
+                let message = "only a STRUCT extends another";
+                self.sink.report(Code::BadInheritance, extended.span, message);
+            }
+        }
+    }
+
     fn type_block(&mut self, decls: &mut Vec<Decl>) {
         let whole = self.take_mark();
         let opened = self.bump().span;
         while self.at_name() && !self.sink.is_full() {
             let mark = self.take_mark().or(whole);
             let Some(name) = self.name("a type name") else { break };
+            let base = self.opt_base();
             if !self.expect(Kind::Colon, "`:`") {
                 self.skip_to(|k| matches!(k, Kind::Semicolon | Kind::Keyword(_)));
                 self.eat(Kind::Semicolon);
                 continue;
             }
-            let ty = self.type_ref();
+            let mut ty = self.type_ref();
+            self.extend(&mut ty, base);
             let init = if self.eat(Kind::Assign) { Some(self.initial_value()) } else { None };
             // The standard asks for a `;` after END_STRUCT; many sources leave it out.
-            let ends_itself = matches!(ty.kind, crate::ast::TypeRefKind::Struct { .. }) && init.is_none();
+            let ends_itself = matches!(ty.kind, TypeRefKind::Struct { .. }) && init.is_none();
             if !self.eat(Kind::Semicolon) && !ends_itself {
                 self.semicolon("the type");
             }

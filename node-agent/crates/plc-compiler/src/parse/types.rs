@@ -24,7 +24,17 @@ impl Parser<'_> {
                 self.bump();
                 TypeRefKind::Reference { kind: RefKind::To, target: Box::new(self.type_ref()) }
             }
-            Kind::LeftParen => TypeRefKind::Enum { base: None, values: self.enum_values() },
+            Kind::LeftParen => {
+                let values = self.enum_values();
+                // The vendors write the storage type behind the values.
+                let storage = self.at_name()
+                    && crate::model::elementary_name(&self.token_text().to_ascii_uppercase()).is_some();
+                let base = if storage { self.name("a type") } else { None };
+                if let Some(base) = &base {
+                    self.vendor_extension(base.span, "a storage type behind the values");
+                }
+                TypeRefKind::Enum { base, values }
+            }
             _ if self.at_word("STRING") || self.at_word("WSTRING") => {
                 let wide = self.token_text().len() == 7;
                 self.bump();
@@ -58,7 +68,8 @@ impl Parser<'_> {
 
     fn named_type(&mut self) -> TypeRefKind {
         let Some(name) = self.dotted_name("a type") else { return TypeRefKind::Error };
-        if self.kind() != Kind::LeftParen {
+        // Behind another name than that of a number stand the initial values of an instance.
+        if self.kind() != Kind::LeftParen || crate::model::elementary_name(&name.key).is_none() {
             return TypeRefKind::Named(name);
         }
         // `INT (0..100)` is a subrange, `INT (Low := 0, High := 100)` an enumeration with storage type.
@@ -143,7 +154,7 @@ impl Parser<'_> {
                 )
                 .related(opened, "the STRUCT begins here");
         }
-        TypeRefKind::Struct { groups, overlap }
+        TypeRefKind::Struct { groups, overlap, base: None }
     }
 
     /// Declarations up to `end`, which is left for the caller.
