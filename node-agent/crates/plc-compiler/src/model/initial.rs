@@ -166,10 +166,14 @@ impl<'a> Model<'a> {
         (0..self.pous.len()).filter(|pou| self.pous[*pou].kind == PouKind::Program).collect()
     }
 
-    /// Programs that no other runs, in order of declaration.
+    /// Programs that no other runs by their name, in order of declaration.
     pub(crate) fn first_programs(&self) -> Vec<usize> {
-        let run = |pou: &usize| self.pous.iter().flat_map(|p| &p.uses).any(|(callee, _)| callee == pou);
-        self.programs().into_iter().filter(|pou| !run(pou)).collect()
+        let called = |pou: &usize| {
+            let callers = (0..self.pous.len()).filter(|caller| !self.is_testing(Some(*caller)));
+            self.named_programs.contains_key(pou)
+                && callers.flat_map(|caller| &self.pous[caller].uses).any(|(callee, _)| callee == pou)
+        };
+        self.programs().into_iter().filter(|pou| !called(pou)).collect()
     }
 
     /// Whether an instance of the POU holds the variable (others are on the frame, global or in the image).
