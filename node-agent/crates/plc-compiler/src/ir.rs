@@ -14,7 +14,7 @@ mod values;
 mod verify;
 
 pub use helper::{Helper, MathFn, TextFormat};
-pub(crate) use values::{rewrite, rewrite_end};
+pub(crate) use values::{end_operands, operands, rewrite, rewrite_end};
 pub use verify::verify;
 pub(crate) use verify::verify_function;
 

@@ -2,12 +2,14 @@
 //! scan nor the record of a fault. The interpreter runs the IR as it was lowered and so is their oracle.
 
 mod cfg;
+mod dead;
 mod inline;
 mod pointer;
 mod polls;
 mod promote;
 mod ranges;
 mod region;
+mod set;
 mod strength;
 mod trips;
 
@@ -97,11 +99,14 @@ impl<'p> Prepared<'p> {
         let pointers = Pointers::new(&function, &shape.order, &self.hulls[func.index()]);
         promote::promote(&mut function, &shape, &pointers, self.module.sites.len());
         ranges::apply(&mut function, &shape);
-        if !self.counted
-            && let Some(loops) = shape.loops()
-        {
-            trips::drop_polls(&mut function, &shape, &loops);
-            polls::thin_out(&mut function, &shape, &loops);
+        let loops = shape.loops().filter(|_| !self.counted);
+        if let Some(loops) = &loops {
+            trips::drop_polls(&mut function, &shape, loops);
+        }
+        // Before blocks are added, which the shape does not know.
+        dead::remove(&mut function, &shape, self.module.sites.len());
+        if let Some(loops) = &loops {
+            polls::thin_out(&mut function, &shape, loops);
         }
         debug_assert_eq!(verify_function(self.module, &function), Ok(()));
         function

@@ -4,18 +4,21 @@
 //! else may look: before what may read it, at every exit, and in the context of whatever may fault. After what
 //! may write it, it is loaded again. Locals on the frame are never stored back: nobody sees a frame.
 
+mod effects;
+
 use super::cfg::{Shape, jumps, jumps_mut};
 use super::pointer::{Hull, Pointer, Pointers, Root};
 use super::region::{Bad, Overlap, Region, overlap};
-use crate::ir::{Block, Const, Context, Function, Helper, Inst, Location, Op, SiteId, Terminator, Ty, Value};
+use super::set::Set;
+use crate::ir::{Block, Const, Context, Function, Inst, Location, Op, SiteId, Terminator, Ty, Value};
 use std::collections::{BTreeMap, HashMap};
 
 /// Instructions from which on only variables that loops use are promoted: the rest costs more than it gains.
-const LARGE: usize = 6_000;
+const LARGE: usize = 1_000;
 /// Candidates times blocks, at most.
 const WORK_MAX: usize = 400_000;
 /// Candidates, at most.
-const CANDIDATES_MAX: usize = 256;
+const CANDIDATES_MAX: usize = Set::MAX;
 
 /// A variable that can live in a value.
 #[derive(Clone, Copy, Debug)]
@@ -40,11 +43,16 @@ impl Candidate {
     }
 }
 
-/// What an operation does to memory, besides loads and stores of candidates.
-#[derive(Default)]
-struct Effect {
-    reads: Vec<Region>,
-    writes: Vec<Region>,
+/// What an instruction has to do with candidates.
+#[derive(Clone, Copy, Debug)]
+enum Access {
+    Load(usize),
+    Store(usize),
+    /// Something that may read and may write some of them.
+    Other {
+        read: Set,
+        written: Set,
+    },
 }
 
 struct Promotion<'p> {
@@ -56,6 +64,8 @@ struct Promotion<'p> {
     constants: HashMap<Value, i64>,
     candidates: Vec<Candidate>,
     by_place: HashMap<(Root, u32), usize>,
+    /// The instructions of each block that have to do with candidates, by position.
+    accesses: Vec<Vec<(usize, Access)>>,
     /// What each replaced result is now.
     replaced: Vec<Option<Value>>,
     contexts: HashMap<Context, SiteId>,
@@ -82,6 +92,7 @@ pub(super) fn promote(function: &mut Function, shape: &Shape, pointers: &Pointer
         constants,
         candidates: Vec::new(),
         by_place: HashMap::new(),
+        accesses: Vec::new(),
         replaced,
         contexts,
     };
@@ -93,7 +104,9 @@ pub(super) fn promote(function: &mut Function, shape: &Shape, pointers: &Pointer
     }
     promotion.choose(&in_loop);
     if !promotion.candidates.is_empty() {
-        let changed: HashMap<usize, Vec<bool>> =
+        promotion.accesses =
+            promotion.function.blocks.iter().map(|block| promotion.accesses_in(block)).collect();
+        let changed: HashMap<usize, Set> =
             loops.iter().map(|one| (one.head, promotion.changed(&one.inside))).collect();
         promotion.rewrite(&changed);
     }
@@ -198,50 +211,6 @@ impl Promotion<'_> {
         }
     }
 
-    /// Memory that an operation touches, loads and stores left out.
-    fn effect(&self, op: &Op) -> Effect {
-        let mut effect = Effect::default();
-        match op {
-            Op::LoadBit { ptr, offset, .. } => effect.reads.push(self.region(*ptr, *offset, 1)),
-            Op::StoreBit { ptr, offset, .. } => effect.writes.push(self.region(*ptr, *offset, 1)),
-            Op::Copy { to, from, bytes } => {
-                effect.reads.push(self.region(*from, 0, *bytes));
-                effect.writes.push(self.region(*to, 0, *bytes));
-            }
-            Op::Zero { to, bytes } => effect.writes.push(self.region(*to, 0, *bytes)),
-            Op::Call { .. } | Op::CallVirtual { .. } => {
-                effect.reads.push(Region::Anywhere);
-                effect.writes.push(Region::Anywhere);
-            }
-            Op::Helper { helper, args } => self.helper_effect(*helper, args, &mut effect),
-            _ => {}
-        }
-        effect
-    }
-
-    /// Strings may share their place with scalars (OVERLAP): a routine reads what its pointers lead to, and writes
-    /// what it is told to write. Frames of which an address is given away are left out elsewhere.
-    fn helper_effect(&self, helper: Helper, args: &[Value], effect: &mut Effect) {
-        for (position, arg) in args.iter().enumerate() {
-            let is_pointer = self.function.value_types[arg.index()] == Ty::Ptr;
-            let region = self.region(*arg, 0, 1);
-            if !is_pointer || matches!(region, Region::Bytes(Root::Frame, ..)) {
-                continue;
-            }
-            effect.reads.push(Region::Anywhere);
-            if position > 0 || !(writes_text(helper) || matches!(helper, Helper::StrSet { .. })) {
-                continue;
-            }
-            let capacity = args.get(1).and_then(|capacity| self.constants.get(capacity));
-            effect.writes.push(match (region, capacity) {
-                (Region::Bytes(root, low, high), Some(capacity)) if writes_text(helper) => {
-                    Region::Bytes(root, low, high.saturating_add(2 + 2 * capacity))
-                }
-                _ => Region::Anywhere,
-            });
-        }
-    }
-
     /// Parts of the frame of which the address goes elsewhere.
     fn exposed(&self, bad: &mut Vec<Region>) {
         let mut given: Vec<Value> = Vec::new();
@@ -273,46 +242,15 @@ impl Promotion<'_> {
         }
     }
 
-    /// Candidates that an operation may change without being told so.
-    fn touched<'r>(&'r self, regions: &'r [Region]) -> impl Iterator<Item = usize> {
-        let hulls = self.pointers.hulls;
-        self.candidates.iter().enumerate().filter_map(move |(index, candidate)| {
-            let region = candidate.region();
-            regions.iter().any(|r| overlap(*r, region, hulls) != Overlap::Never).then_some(index)
-        })
-    }
-
-    /// Effects of an instruction that is not the load or store of a candidate.
-    fn all_effects(&self, inst: &Inst) -> Effect {
-        let mut effect = self.effect(&inst.op);
-        match (&inst.op, inst.result) {
-            (Op::Load { ptr, offset }, Some(result)) if self.candidate(*ptr, *offset).is_none() => {
-                let bytes = self.function.value_types[result.index()].size();
-                effect.reads.push(self.region(*ptr, *offset, bytes));
-            }
-            (Op::Store { ptr, offset, value }, _) if self.candidate(*ptr, *offset).is_none() => {
-                let bytes = self.function.value_types[value.index()].size();
-                effect.writes.push(self.region(*ptr, *offset, bytes));
-            }
-            _ => {}
-        }
-        effect
-    }
-
     /// Candidates that get another value somewhere in these blocks.
-    fn changed(&self, inside: &[bool]) -> Vec<bool> {
-        let mut changed = vec![false; self.candidates.len()];
-        for (block, _) in inside.iter().enumerate().filter(|(_, inside)| **inside) {
-            for inst in &self.function.blocks[block].insts {
-                if let Op::Store { ptr, offset, .. } = inst.op
-                    && let Some(candidate) = self.candidate(ptr, offset)
-                {
-                    changed[candidate] = true;
-                    continue;
-                }
-                let effect = self.all_effects(inst);
-                for candidate in self.touched(&effect.writes) {
-                    changed[candidate] = true;
+    fn changed(&self, inside: &[bool]) -> Set {
+        let mut changed = Set::default();
+        for (accesses, _) in self.accesses.iter().zip(inside).filter(|(_, inside)| **inside) {
+            for (_, access) in accesses {
+                match access {
+                    Access::Load(_) => {}
+                    Access::Store(candidate) => changed.insert(*candidate),
+                    Access::Other { written, .. } => changed = changed.join(*written),
                 }
             }
         }
@@ -320,41 +258,53 @@ impl Promotion<'_> {
     }
 
     /// Candidates that may differ from memory at the start of each block.
-    fn dirty(&self) -> Vec<Vec<bool>> {
-        let mut at_start = vec![vec![false; self.candidates.len()]; self.function.blocks.len()];
+    fn dirty(&self) -> Vec<Set> {
+        // Of each block: what it leaves dirty, and what it stores back.
+        let own: Vec<(Set, Set)> = self
+            .accesses
+            .iter()
+            .map(|accesses| {
+                let (mut dirty, mut stored) = (Set::default(), Set::default());
+                for (_, access) in accesses {
+                    self.step_dirty(access, &mut dirty);
+                    if let Access::Other { read, written } = access {
+                        stored = stored.join(*read).join(*written);
+                    }
+                }
+                (dirty, stored)
+            })
+            .collect();
+        let mut at_start = vec![Set::default(); self.function.blocks.len()];
         let mut changed = true;
         while changed {
             changed = false;
             for &block in &self.shape.order {
-                let mut dirty = at_start[block].clone();
-                for inst in &self.function.blocks[block].insts {
-                    self.step_dirty(inst, &mut dirty);
-                }
+                let (dirty, stored) = own[block];
+                let dirty = at_start[block].without(stored).join(dirty);
                 for jump in jumps(&self.function.blocks[block].end) {
-                    for (to, from) in at_start[jump.block.index()].iter_mut().zip(&dirty) {
-                        changed |= *from && !*to;
-                        *to |= from;
-                    }
+                    let target = &mut at_start[jump.block.index()];
+                    let new = target.join(dirty);
+                    changed |= new != *target;
+                    *target = new;
                 }
             }
         }
         at_start
     }
 
-    fn step_dirty(&self, inst: &Inst, dirty: &mut [bool]) {
-        if let Op::Store { ptr, offset, .. } = inst.op
-            && let Some(candidate) = self.candidate(ptr, offset)
-        {
-            dirty[candidate] = self.candidates[candidate].root != Root::Frame;
-            return;
-        }
-        let effect = self.all_effects(inst);
-        for candidate in self.touched(&effect.reads).chain(self.touched(&effect.writes)) {
-            dirty[candidate] = false;
+    fn step_dirty(&self, access: &Access, dirty: &mut Set) {
+        match access {
+            Access::Load(_) => {}
+            Access::Store(candidate) => {
+                if self.candidates[*candidate].root != Root::Frame {
+                    dirty.insert(*candidate);
+                }
+            }
+            Access::Other { read, written } => *dirty = dirty.without(*read).without(*written),
         }
     }
 
-    fn rewrite(&mut self, changed: &HashMap<usize, Vec<bool>>) {
+    fn rewrite(&mut self, changed: &HashMap<usize, Set>) {
         let dirty = self.dirty();
         let blocks = self.function.blocks.len();
         let mut at_end: Vec<Option<Vec<Value>>> = vec![None; blocks];
@@ -369,11 +319,13 @@ impl Promotion<'_> {
                 self.at_start(block, &at_end, changed.get(&block), &mut added[block])
             };
             let old = std::mem::take(&mut self.function.blocks[block].insts);
-            let mut dirty = dirty[block].clone();
-            for inst in old {
-                self.inst(inst, &mut values, &mut dirty, &mut insts);
+            let mut dirty = dirty[block];
+            let mut accesses = std::mem::take(&mut self.accesses[block]).into_iter().peekable();
+            for (position, inst) in old.into_iter().enumerate() {
+                let access = accesses.next_if(|(at, _)| *at == position);
+                self.inst(inst, access.map(|(_, access)| access), &mut values, &mut dirty, &mut insts);
             }
-            self.finish(block, &values, &dirty, &mut insts);
+            self.finish(block, &values, dirty, &mut insts);
             self.function.blocks[block].insts = insts;
             at_end[block] = Some(values);
         }
@@ -450,7 +402,7 @@ impl Promotion<'_> {
         &mut self,
         block: usize,
         at_end: &[Option<Vec<Value>>],
-        changed: Option<&Vec<bool>>,
+        changed: Option<&Set>,
         added: &mut Vec<usize>,
     ) -> Vec<Value> {
         let shape = self.shape;
@@ -460,7 +412,7 @@ impl Promotion<'_> {
         for candidate in 0..self.candidates.len() {
             let first = known[0][candidate];
             let differ = known.iter().any(|values| values[candidate] != first);
-            if differ || changed.is_some_and(|changed| changed[candidate]) {
+            if differ || changed.is_some_and(|changed| changed.contains(candidate)) {
                 let param = self.function.value(self.candidates[candidate].ty);
                 self.function.blocks[block].params.push(param);
                 added.push(candidate);
@@ -472,36 +424,41 @@ impl Promotion<'_> {
         values
     }
 
-    fn inst(&mut self, mut inst: Inst, values: &mut [Value], dirty: &mut [bool], insts: &mut Vec<Inst>) {
-        match inst.op {
-            Op::Load { ptr, offset } => {
-                if let (Some(candidate), Some(result)) = (self.candidate(ptr, offset), inst.result) {
+    fn inst(
+        &mut self,
+        mut inst: Inst,
+        access: Option<Access>,
+        values: &mut [Value],
+        dirty: &mut Set,
+        insts: &mut Vec<Inst>,
+    ) {
+        let mut written = Set::default();
+        match (access, &inst.op) {
+            (Some(Access::Load(candidate)), _) => {
+                if let Some(result) = inst.result {
                     self.replaced[result.index()] = Some(values[candidate]);
-                    return;
                 }
+                return;
             }
-            Op::Store { ptr, offset, value } => {
-                if let Some(candidate) = self.candidate(ptr, offset) {
-                    values[candidate] = self.now(value);
-                    dirty[candidate] = self.candidates[candidate].root != Root::Frame;
-                    return;
+            (Some(access @ Access::Store(candidate)), Op::Store { value, .. }) => {
+                values[candidate] = self.now(*value);
+                self.step_dirty(&access, dirty);
+                return;
+            }
+            (Some(access @ Access::Other { read, written: changed }), _) => {
+                for candidate in dirty.meet(read.join(changed)).iter() {
+                    self.store(candidate, values[candidate], insts);
                 }
+                self.step_dirty(&access, dirty);
+                written = changed;
             }
             _ => {}
         }
-        let effect = self.all_effects(&inst);
-        let written: Vec<usize> = self.touched(&effect.writes).collect();
-        let read: Vec<usize> = self.touched(&effect.reads).collect();
-        for candidate in read.into_iter().chain(written.iter().copied()) {
-            if std::mem::replace(&mut dirty[candidate], false) {
-                self.store(candidate, values[candidate], insts);
-            }
-        }
         if super::may_fault(&inst.op) {
-            inst.site = self.context(inst.site, values, dirty);
+            inst.site = self.context(inst.site, values, *dirty);
         }
         insts.push(inst);
-        for candidate in written {
+        for candidate in written.iter() {
             values[candidate] = self.load(candidate, insts);
         }
     }
@@ -515,13 +472,10 @@ impl Promotion<'_> {
     }
 
     /// A site at which a fault stores what differs from memory.
-    fn context(&mut self, site: SiteId, values: &[Value], dirty: &[bool]) -> SiteId {
-        let stores: Vec<(Location, Value)> = self
-            .candidates
+    fn context(&mut self, site: SiteId, values: &[Value], dirty: Set) -> SiteId {
+        let stores: Vec<(Location, Value)> = dirty
             .iter()
-            .enumerate()
-            .filter(|(index, _)| dirty[*index])
-            .map(|(index, candidate)| (candidate.location(), values[index]))
+            .map(|candidate| (self.candidates[candidate].location(), values[candidate]))
             .collect();
         if stores.is_empty() {
             return site;
@@ -539,7 +493,7 @@ impl Promotion<'_> {
     }
 
     /// The end of a block.
-    fn finish(&mut self, block: usize, values: &[Value], dirty: &[bool], insts: &mut Vec<Inst>) {
+    fn finish(&mut self, block: usize, values: &[Value], dirty: Set, insts: &mut Vec<Inst>) {
         if let Terminator::Fault { site, .. } = self.function.blocks[block].end {
             let context = self.context(site, values, dirty);
             if let Terminator::Fault { site, .. } = &mut self.function.blocks[block].end {
@@ -547,7 +501,7 @@ impl Promotion<'_> {
             }
         }
         if let Terminator::Return(_) = self.function.blocks[block].end {
-            for candidate in (0..dirty.len()).filter(|c| dirty[*c]) {
+            for candidate in dirty.iter() {
                 self.store(candidate, values[candidate], insts);
             }
         }
@@ -564,21 +518,4 @@ fn zero(ty: Ty) -> Const {
         Ty::F64 => Const::F64(0.0),
         Ty::Ptr => Const::Null,
     }
-}
-
-/// Whether the first argument is a string that the routine stores.
-fn writes_text(helper: Helper) -> bool {
-    matches!(
-        helper,
-        Helper::StrAssign { .. }
-            | Helper::StrConcat { .. }
-            | Helper::StrLeft { .. }
-            | Helper::StrRight { .. }
-            | Helper::StrMid { .. }
-            | Helper::StrInsert { .. }
-            | Helper::StrDelete { .. }
-            | Helper::StrReplace { .. }
-            | Helper::ToString { .. }
-            | Helper::StrConvert { .. }
-    )
 }
