@@ -45,6 +45,7 @@ pub(crate) enum Command {
 
 /// Runs the subcommand.
 pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
+    lineshaft_plc_runtime::heap::use_one();
     match command {
         Command::Bench(arguments) => bench::run(arguments),
         Command::Check(arguments) => check::run(arguments),

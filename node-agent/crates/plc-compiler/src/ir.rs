@@ -19,6 +19,7 @@ pub use verify::verify;
 pub(crate) use verify::verify_function;
 
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 macro_rules! index {
     ($(#[$doc:meta])* $name:ident) => {
@@ -595,10 +596,10 @@ impl FaultCode {
 }
 
 /// A place in the source text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
     /// Name of the source unit.
-    pub file: String,
+    pub file: Arc<str>,
     /// From 1.
     pub line: u32,
     /// From 1, in characters.

@@ -20,8 +20,12 @@ use crate::types::TypeId;
 use crate::{SourceUnit, standard};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 pub(crate) use test::{all_statements, lower_tests};
+
+/// Sites that are remembered.
+const RECENT_SITES: usize = 256;
 
 /// Frames on one call path together.
 pub(crate) const MAX_FRAMES: u64 = 1 << 20;
@@ -72,7 +76,10 @@ pub(crate) struct Lowerer<'l, 'm, 'a> {
     functions: HashMap<(Version, Part), FuncId>,
     /// Slots of the dispatch table, by class or interface, method and test.
     slots: HashMap<(usize, Rc<str>, Option<usize>), u32>,
-    known_sites: HashMap<Span, SiteId>,
+    /// Sites that were asked for lately: an expression asks for its own again and again.
+    recent_sites: Box<[(Span, SiteId); RECENT_SITES]>,
+    /// Names of the source units, and of the standard library behind them.
+    files: Vec<Arc<str>>,
     /// Constants already in the block, by their bytes.
     pool: HashMap<Vec<u8>, u32>,
     /// Versions that have an id but no code yet.
@@ -115,6 +122,8 @@ impl<'l, 'm, 'a> Lowerer<'l, 'm, 'a> {
         sites: &'l Sites<'l>,
         testing: Option<test::Testing>,
     ) -> Self {
+        let names = sites.units.iter().map(|unit| unit.name.as_str()).chain([standard::FILE]);
+        let files = names.map(Arc::from).collect();
         Self {
             memory,
             assembly,
@@ -122,7 +131,8 @@ impl<'l, 'm, 'a> Lowerer<'l, 'm, 'a> {
             module: Module::default(),
             functions: HashMap::new(),
             slots: HashMap::new(),
-            known_sites: HashMap::new(),
+            recent_sites: Box::new([(Span::default(), SiteId(u32::MAX)); RECENT_SITES]),
+            files,
             pool: HashMap::new(),
             open: Vec::new(),
             testing,
@@ -284,21 +294,25 @@ impl<'l, 'm, 'a> Lowerer<'l, 'm, 'a> {
     }
 
     fn site(&mut self, span: Span) -> SiteId {
-        if let Some(site) = self.known_sites.get(&span) {
-            return *site;
+        let recent = (span.start ^ span.end << 3) as usize % RECENT_SITES;
+        if let (known, site) = self.recent_sites[recent]
+            && known == span
+            && site != SiteId(u32::MAX)
+        {
+            return site;
         }
         let id = SiteId(self.module.sites.len() as u32);
         let unit = span.unit as usize;
         let site =
             if let (Some(source), Some(lines)) = (self.sites.units.get(unit), self.sites.lines.get(unit)) {
                 let (line, column) = lines.position(&source.text, span.start);
-                Site { file: source.name.clone(), line, column }
+                Site { file: Arc::clone(&self.files[unit]), line, column }
             } else {
                 let (line, column) = self.sites.standard_lines.position(standard::TEXT, span.start);
-                Site { file: standard::FILE.to_owned(), line, column }
+                Site { file: Arc::clone(&self.files[self.sites.units.len()]), line, column }
             };
         self.module.sites.push(site);
-        self.known_sites.insert(span, id);
+        self.recent_sites[recent] = (span, id);
         id
     }
 

@@ -16,6 +16,7 @@ mod clock;
 pub mod engine;
 mod error;
 pub mod fault;
+pub mod heap;
 mod interp;
 pub mod keeper;
 pub mod launch;

@@ -1,6 +1,6 @@
 //! `lineshaft-plc`: the process of one PLC program (`runner`), and the one that keeps it (`keeper`).
 
-use lineshaft_plc_runtime::{Error, keeper, runner};
+use lineshaft_plc_runtime::{Error, heap, keeper, runner};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -36,6 +36,7 @@ fn main() -> ExitCode {
 }
 
 fn run_runner(keeper: &str) -> Result<(), Error> {
+    heap::use_one();
     // Started by way of /proc/self/exe, it would be listed as `exe`. The name is for people: no reason to fail.
     let _ = rustix::thread::set_name(c"lineshaft-plc");
     runner::die_with(keeper)?;
