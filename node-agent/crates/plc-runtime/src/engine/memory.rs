@@ -28,16 +28,3 @@ impl AlignedBytes {
         &mut self.buffer[self.start..self.start + self.len]
     }
 }
-
-/// The `N` bytes at an address, or `None` outside of the address space.
-#[inline]
-pub(crate) fn read<const N: usize>(memory: &[u8], address: usize) -> Option<[u8; N]> {
-    memory.get(address..address + N)?.try_into().ok()
-}
-
-/// Writes `N` bytes at an address; `None` outside of the address space.
-#[inline]
-pub(crate) fn write<const N: usize>(memory: &mut [u8], address: usize, value: [u8; N]) -> Option<()> {
-    *memory.get_mut(address..address + N)?.first_chunk_mut()? = value;
-    Some(())
-}

@@ -1,426 +1,220 @@
-//! From the IR to the interpreter's instruction set.
+//! From the IR to the interpreter's instructions.
+//!
+//! Nothing is optimised here as the other engine does it: blocks, their order and every effect stay. What makes
+//! the code short is how it is written down. Operands are taken where they lie, so most loads and stores are
+//! parts of the instructions between them, and few sequences that every program is full of have one instruction.
 
 mod access;
+mod element;
 mod flow;
+mod latch;
 mod operand;
+mod value;
 
-use super::code::{Arith, Call, Check, Code, Function, Op, Order, Routine, Slot};
+use super::code::{Base, Cell, Code, Function, Handler, Inst};
 use super::slots::{Slots, Uses};
-use flow::ends_with_poll_jump;
-use lineshaft_plc_compiler::ir::{self, BlockId, Const, FaultCode, Inst, IntOp, Module, SiteId, Ty, Value};
-use operand::{end_operands, operands};
+use lineshaft_plc_compiler::ir::{self, Block, BlockId, Module, SiteId, Terminator, Value};
+use operand::{Known, end_operands, operands};
 
 /// Decodes a verified module.
 pub(crate) fn decode(module: &Module) -> Code {
     let methods = |row: &Vec<Option<ir::FuncId>>| row.iter().map(|func| func.map(|func| func.0)).collect();
     let mut code = Code { dispatch: module.dispatch.iter().map(methods).collect(), ..Code::default() };
     for function in &module.functions {
-        let entry = code.ops.len() as u32;
-        let slots = Decoder::new(&mut code, function).run();
-        code.functions.push(Function { entry, slots, frame_bytes: function.frame_bytes.next_multiple_of(8) });
+        let decoded = Decoder::new(&mut code, function).run();
+        code.functions.push(decoded);
     }
     code
 }
 
-/// An address as far as it is known while decoding.
+/// A target of a jump.
 #[derive(Clone, Copy)]
-enum Base {
-    State(u32),
-    Frame(u32),
-    Value(Value, u32),
+enum Target {
+    Block(BlockId),
+    /// An instruction.
+    Inst(u32),
 }
 
 struct Decoder<'a> {
     code: &'a mut Code,
     function: &'a ir::Function,
     /// The instruction that makes each value.
-    makers: Vec<Option<&'a Inst>>,
-    /// How often each value is named, whether its use needs a slot or not.
-    mentions: Vec<u32>,
+    makers: Vec<Option<&'a ir::Inst>>,
     slots: Slots,
-    /// A slot whose content lasts for one operation.
-    scratch: Option<Slot>,
-    /// First operation of each block.
+    /// Values that were loaded from a known place, that still holds them: they have no slot yet.
+    pending: Vec<(Value, Cell)>,
+    /// The pointer whose places are known by [`Base::This`].
+    this: Option<Value>,
+    /// Bytes that operands reach behind that, and in the frame.
+    this_bytes: u32,
+    frame_bytes: u32,
+    /// First instruction of each block.
     starts: Vec<u32>,
-    /// Operations whose target is still a block.
-    fixups: Vec<(usize, BlockId)>,
+    /// The branch that ends the present block, where an access to an element is a part of it.
+    branch: Option<usize>,
+    /// Jumps and where they lead.
+    fixups: Vec<(usize, Target, Target)>,
 }
 
 impl<'a> Decoder<'a> {
     fn new(code: &'a mut Code, function: &'a ir::Function) -> Self {
-        let mut makers = vec![None; function.value_types.len()];
-        let mut uses = Uses::new(function.value_types.len());
-        for (b, block) in function.blocks.iter().enumerate() {
-            for &param in &block.params {
-                uses.define(param, b as u32);
-                uses.pin(param);
-            }
-            for inst in &block.insts {
-                if let Some(result) = inst.result {
-                    uses.define(result, b as u32);
-                    makers[result.index()] = Some(inst);
-                }
-            }
-        }
-        let mut mentions = vec![0; function.value_types.len()];
-        let mut mention = |value: Value| mentions[value.index()] += 1;
-        for block in &function.blocks {
-            block.insts.iter().for_each(|inst| operands(&inst.op, &mut mention));
-            end_operands(&block.end, &mut mention);
-        }
+        let values = function.value_types.len();
         let mut decoder = Self {
             code,
             function,
-            makers,
-            mentions,
+            makers: vec![None; values],
             slots: Slots::new(Uses::new(0)),
-            scratch: None,
-            starts: Vec::new(),
+            pending: Vec::new(),
+            this: None,
+            this_bytes: 0,
+            frame_bytes: function.frame_bytes.next_multiple_of(8),
+            starts: Vec::with_capacity(function.blocks.len()),
+            branch: None,
             fixups: Vec::new(),
         };
-        for (b, block) in function.blocks.iter().enumerate() {
-            decoder.visit_end(block, &mut |value| uses.add(value, b as u32));
-            let fused = decoder.fused(block);
-            for inst in &block.insts {
-                if !fused.is_some_and(|f| std::ptr::eq(f, inst)) {
-                    decoder.visit(inst, &mut |value| uses.add(value, b as u32));
-                }
+        for inst in function.blocks.iter().flat_map(|block| &block.insts) {
+            if let Some(result) = inst.result {
+                decoder.makers[result.index()] = Some(inst);
             }
         }
+        let uses = decoder.uses();
         decoder.slots = Slots::new(uses);
+        decoder.this = decoder.this();
         decoder
     }
 
-    fn run(mut self) -> u32 {
+    /// How often each value is an operand of an instruction that is left.
+    fn uses(&self) -> Uses {
+        let mut uses = Uses::new(self.function.value_types.len());
+        for (b, block) in self.function.blocks.iter().enumerate() {
+            let b = b as u32;
+            for &param in &block.params {
+                uses.define(param, b);
+                uses.pin(param);
+            }
+            for result in block.insts.iter().filter_map(|inst| inst.result) {
+                uses.define(result, b);
+            }
+        }
+        for (b, block) in self.function.blocks.iter().enumerate() {
+            let mut add = |value: Value| {
+                if let Known::Value(root, _) = self.known(value) {
+                    uses.add(root, b as u32);
+                }
+            };
+            for inst in block.insts.iter().filter(|inst| !self.is_silent(inst)) {
+                operands(&inst.op, &mut add);
+            }
+            end_operands(&block.end, &mut add);
+        }
+        uses
+    }
+
+    /// The first parameter, if it is a pointer that stays.
+    fn this(&self) -> Option<Value> {
+        let first = *self.function.blocks.first()?.params.first()?;
+        let to_entry = |jump: &ir::Jump| jump.block == BlockId(0);
+        let again = self.function.blocks.iter().any(|block| match &block.end {
+            Terminator::Jump(jump) => to_entry(jump),
+            Terminator::Branch { then, otherwise, .. } => to_entry(then) || to_entry(otherwise),
+            Terminator::Return(_) | Terminator::Fault { .. } => false,
+        });
+        (self.ty(first) == ir::Ty::Ptr && !again).then_some(first)
+    }
+
+    fn run(mut self) -> Function {
+        let entry = self.code.insts.len() as u32;
+        let calls = self.code.calls.len() as u32;
         let function = self.function;
-        if let Some(entry) = function.blocks.first() {
+        if let Some(block) = function.blocks.first() {
             // Arguments arrive in the first slots.
-            for &param in &entry.params {
+            for &param in &block.params {
                 self.slots.define(param);
             }
         }
         for block in &function.blocks {
-            self.starts.push(self.code.ops.len() as u32);
-            let fused = self.fused(block);
-            let polled = ends_with_poll_jump(block);
-            for (i, inst) in block.insts.iter().enumerate() {
-                let is_fused = fused.is_some_and(|f| std::ptr::eq(f, inst));
-                let is_poll = polled && i + 1 == block.insts.len();
-                if !is_fused && !is_poll {
-                    self.inst(inst);
+            self.starts.push(self.code.insts.len() as u32);
+            if !self.latch(block) {
+                self.block(block);
+            }
+            self.pending.clear();
+            self.slots.settle();
+        }
+        self.link();
+        Function {
+            entry,
+            slots: self.slots.total(),
+            frame_bytes: self.frame_bytes.next_multiple_of(8),
+            this_bytes: self.this_bytes,
+            calls: calls..self.code.calls.len() as u32,
+        }
+    }
+
+    fn block(&mut self, block: &'a Block) {
+        let end = self.end_begins(block);
+        let mut at = 0;
+        while at < end {
+            if !self.is_silent(&block.insts[at]) {
+                at = match self.element(block, at) {
+                    Some(next) => next,
+                    None => self.inst(block, at),
+                };
+                self.slots.settle();
+            } else {
+                at += 1;
+            }
+        }
+        self.end(block, end);
+    }
+
+    /// Replaces targets by distances.
+    fn link(&mut self) {
+        for (at, then, otherwise) in std::mem::take(&mut self.fixups) {
+            let number = |target| match target {
+                Target::Block(block) => self.starts[self.threaded(block).index()],
+                Target::Inst(inst) => inst,
+            };
+            let (then, otherwise) = (number(then), number(otherwise));
+            self.code.insts[at].x[2] = super::ops::targets(at, then, otherwise);
+        }
+    }
+
+    /// Where a jump to a block leads that does nothing but jump on.
+    fn threaded(&self, mut block: BlockId) -> BlockId {
+        for _ in 0..self.function.blocks.len().min(16) {
+            let Block { params, insts, end } = &self.function.blocks[block.index()];
+            match end {
+                Terminator::Jump(jump) if params.is_empty() && insts.is_empty() && jump.args.is_empty() => {
+                    block = jump.block;
                 }
-            }
-            self.end(block, fused, polled);
-        }
-        for (at, block) in std::mem::take(&mut self.fixups) {
-            let start = self.starts[block.index()];
-            match &mut self.code.ops[at] {
-                Op::Jump { target }
-                | Op::PollJump { target }
-                | Op::BranchIf { target, .. }
-                | Op::BranchIfNot { target, .. }
-                | Op::Branch { target, .. }
-                | Op::BranchImm { target, .. } => *target = start,
-                _ => {}
+                _ => break,
             }
         }
-        self.slots.total()
+        block
     }
 
     // Emission.
 
-    fn emit(&mut self, op: Op, site: SiteId) {
-        self.code.ops.push(op);
+    fn emit(&mut self, run: Handler, x: [Cell; 3], site: SiteId) {
+        self.code.insts.push(Inst { run, x });
         self.code.sites.push(site);
     }
 
-    fn jump_to(&mut self, op: Op, block: BlockId, site: SiteId) {
-        self.fixups.push((self.code.ops.len(), block));
-        self.emit(op, site);
+    fn emit_jump(&mut self, run: Handler, a: Cell, b: Cell, to: (Target, Target), site: SiteId) {
+        self.fixups.push((self.code.insts.len(), to.0, to.1));
+        self.emit(run, [a, b, Cell::default()], site);
     }
 
-    fn inst(&mut self, inst: &'a Inst) {
-        use ir::Op as I;
-        let site = inst.site;
-        // Constants and addresses are made only where an operation could not take them in.
-        if let Some(result) = inst.result
-            && matches!(inst.op, I::Const(_) | I::StateAddr(_) | I::FrameAddr(_) | I::Offset { .. })
-            && !self.slots.is_used(result)
-        {
-            return;
+    /// A place for operands so wide: the only way to make one behind another base than the slots. What it
+    /// reaches is noted, for the entry of the function to check.
+    fn reach(&mut self, base: Base, offset: u32, bits: u8) -> Cell {
+        let end = offset.saturating_add(u32::from(bits / 8));
+        match base {
+            Base::Slots | Base::Now => {}
+            Base::This => self.this_bytes = self.this_bytes.max(end),
+            Base::Frame => self.frame_bytes = self.frame_bytes.max(end),
+            Base::State => self.code.state_bytes = self.code.state_bytes.max(u64::from(end)),
         }
-        let op = match &inst.op {
-            I::Store { ptr, offset, value } => self.store(*ptr, *offset, *value),
-            I::StoreBit { ptr, offset, bit, value } => {
-                let (ptr, offset) = self.address(*ptr, *offset, site);
-                Op::StoreBit { bit: *bit, ptr, offset, src: self.slots.take(*value) }
-            }
-            I::Copy { to, from, bytes } => {
-                Op::Copy { to: self.slots.take(*to), from: self.slots.take(*from), bytes: *bytes }
-            }
-            I::Zero { to, bytes } => Op::Zero { to: self.slots.take(*to), bytes: *bytes },
-            I::CheckIndex { index, low, high } => {
-                self.check(*index, *low, *high, FaultCode::IndexOutOfBounds)
-            }
-            I::CheckRange { value, low, high } => {
-                self.check(*value, *low, *high, FaultCode::SubrangeViolation)
-            }
-            I::CheckNull(ptr) => Op::CheckNull { src: self.slots.take(*ptr) },
-            I::Poll => Op::Poll,
-            I::Call { func, args } => {
-                let call = self.call(func.0, args, inst.result, None);
-                Op::Call { call }
-            }
-            I::CallVirtual { slot, class, this, args } => {
-                let class = self.slots.take(*class);
-                let args: Vec<Value> = std::iter::once(*this).chain(args.iter().copied()).collect();
-                let call = self.call(0, &args, inst.result, None);
-                self.code.calls[call as usize].dispatch = Some((*slot, class));
-                Op::CallVirtual { call }
-            }
-            I::CheckIndexIn { index, low, high } => {
-                let (src, low) = (self.slots.take(*index), self.slots.take(*low));
-                Op::CheckIn { src, low, high: self.slots.take(*high) }
-            }
-            I::CheckPointer { ptr, bytes, frames } => {
-                Op::CheckPointer { frames: *frames, src: self.slots.take(*ptr), bytes: *bytes }
-            }
-            I::Helper { helper, args } => {
-                let routine = Routine::new(*helper, args, inst.result, &self.function.value_types);
-                let call = self.call(0, args, inst.result, Some(routine));
-                Op::Helper { call }
-            }
-            op => match inst.result {
-                Some(result) => self.value(op, result, site),
-                // An operation without effect whose result is thrown away.
-                None => return,
-            },
-        };
-        self.emit(op, site);
-    }
-
-    /// Operations that do nothing but give a result.
-    fn value(&mut self, op: &ir::Op, result: Value, site: SiteId) -> Op {
-        use ir::Op as I;
-        let bits = self.bits(result);
-        match op {
-            I::Const(c) => Op::Const { value: raw(*c), dst: self.slots.define(result) },
-            I::StateAddr(address) => Op::Const { value: u64::from(*address), dst: self.slots.define(result) },
-            I::FrameAddr(bytes) => Op::Frame { bytes: *bytes, dst: self.slots.define(result) },
-            I::Offset { ptr, bytes } => {
-                let ptr = self.slots.take(*ptr);
-                Op::Offset { ptr, bytes: *bytes, dst: self.slots.define(result) }
-            }
-            I::Index { ptr, index, stride } => self.index(*ptr, *index, *stride, result, site),
-            I::Load { ptr, offset } => self.load(*ptr, *offset, result),
-            I::LoadBit { ptr, offset, bit } => {
-                let (ptr, offset) = self.address(*ptr, *offset, site);
-                Op::LoadBit { bit: *bit, ptr, offset, dst: self.slots.define(result) }
-            }
-            I::Int { op, a, b } => self.int(*op, bits, *a, *b, result),
-            I::Div { signed, a, b } => {
-                let op = if *signed { Arith::DivS } else { Arith::DivU };
-                self.divide(op, bits, *a, *b, result)
-            }
-            I::Rem { signed, a, b } => {
-                let op = if *signed { Arith::RemS } else { Arith::RemU };
-                self.divide(op, bits, *a, *b, result)
-            }
-            I::Neg(a) => {
-                let a = self.slots.take(*a);
-                Op::Neg { bits, a, dst: self.slots.define(result) }
-            }
-            I::Not(a) => {
-                let a = self.slots.take(*a);
-                Op::Not { bits, a, dst: self.slots.define(result) }
-            }
-            I::Float { op, a, b } => {
-                let (op, a, b) = (*op, self.slots.take(*a), self.slots.take(*b));
-                let dst = self.slots.define(result);
-                if bits == 32 { Op::Float32 { op, dst, a, b } } else { Op::Float64 { op, dst, a, b } }
-            }
-            I::FloatNeg(a) => {
-                let a = self.slots.take(*a);
-                Op::FloatNeg { bits, a, dst: self.slots.define(result) }
-            }
-            I::FloatAbs(a) => {
-                let a = self.slots.take(*a);
-                Op::FloatAbs { bits, a, dst: self.slots.define(result) }
-            }
-            I::IntCmp { cond, signed, a, b } => {
-                let order = order(self.bits(*a), *signed);
-                let imm = self.compared(*b, *signed);
-                let a = self.slots.take(*a);
-                match imm {
-                    Some(imm) => Op::CmpImm { cond: *cond, order, a, imm, dst: self.slots.define(result) },
-                    None => {
-                        let b = self.slots.take(*b);
-                        Op::Cmp { cond: *cond, order, a, b, dst: self.slots.define(result) }
-                    }
-                }
-            }
-            I::FloatCmp { cond, a, b } => {
-                let single = self.ty(*a) == Ty::F32;
-                let (cond, a, b) = (*cond, self.slots.take(*a), self.slots.take(*b));
-                let dst = self.slots.define(result);
-                if single { Op::FloatCmp32 { cond, dst, a, b } } else { Op::FloatCmp64 { cond, dst, a, b } }
-            }
-            I::Select { cond, a, b } => {
-                let cond = self.slots.take(*cond);
-                let pair = self.code.pairs.len() as u32;
-                self.code.pairs.push((self.slots.take(*a), self.slots.take(*b)));
-                Op::Select { cond, pair, dst: self.slots.define(result) }
-            }
-            I::SignExtend(a) => {
-                let from = self.bits(*a);
-                let a = self.slots.take(*a);
-                Op::SignExtend { from, to: bits, a, dst: self.slots.define(result) }
-            }
-            I::Truncate(a) => {
-                let a = self.slots.take(*a);
-                Op::Truncate { to: bits, a, dst: self.slots.define(result) }
-            }
-            I::ZeroExtend(a) | I::Bitcast(a) => {
-                let src = self.slots.take(*a);
-                Op::Move { src, dst: self.slots.define(result) }
-            }
-            I::IntToFloat { signed, value } => {
-                let from = self.bits(*value);
-                let a = self.slots.take(*value);
-                Op::IntToFloat { signed: *signed, from, to: bits, a, dst: self.slots.define(result) }
-            }
-            I::FloatToInt { signed, truncate, value } => {
-                let from = self.bits(*value);
-                let mode = u8::from(*signed) | u8::from(*truncate) << 1;
-                let a = self.slots.take(*value);
-                Op::FloatToInt { mode, from, to: bits, a, dst: self.slots.define(result) }
-            }
-            I::FloatConvert(a) => {
-                let same = self.bits(*a) == bits;
-                let a = self.slots.take(*a);
-                let dst = self.slots.define(result);
-                if same { Op::Move { dst, src: a } } else { Op::FloatConvert { to: bits, dst, a } }
-            }
-            I::Now => Op::Now { dst: self.slots.define(result) },
-            I::RefToPtr(a) => {
-                let in_memory = self.ty(*a) == Ty::Ptr;
-                let a = self.slots.take(*a);
-                let dst = self.slots.define(result);
-                if in_memory { Op::LoadRef { dst, ptr: a } } else { Op::RefLow { dst, a } }
-            }
-            I::PtrToRef { ptr, type_id } => {
-                let ptr = self.slots.take(*ptr);
-                Op::PtrToRef { ptr, type_id: *type_id, dst: self.slots.define(result) }
-            }
-            I::Store { .. }
-            | I::StoreBit { .. }
-            | I::Copy { .. }
-            | I::Zero { .. }
-            | I::Call { .. }
-            | I::CallVirtual { .. }
-            | I::CheckIndexIn { .. }
-            | I::CheckPointer { .. }
-            | I::Helper { .. }
-            | I::CheckIndex { .. }
-            | I::CheckRange { .. }
-            | I::CheckNull(_)
-            | I::Poll => Op::Const { value: 0, dst: self.slots.define(result) },
-        }
-    }
-
-    fn int(&mut self, op: IntOp, bits: u8, a: Value, b: Value, result: Value) -> Op {
-        let imm = self.immediate_of(op, b);
-        let a = self.slots.take(a);
-        if let Some(imm) = imm {
-            let dst = self.slots.define(result);
-            return match (op, bits) {
-                (IntOp::Add, 32) => Op::Add32Imm { dst, a, imm },
-                (IntOp::Sub, 32) => Op::Add32Imm { dst, a, imm: -imm },
-                (IntOp::Add, 64) => Op::Add64Imm { dst, a, imm },
-                (IntOp::Sub, 64) => Op::Add64Imm { dst, a, imm: -imm },
-                (IntOp::Mul, 32) => Op::Mul32Imm { dst, a, imm },
-                (IntOp::And, _) => Op::AndImm { dst, a, imm: imm as u32 },
-                (IntOp::Xor, _) => Op::XorImm { dst, a, imm: imm as u32 },
-                _ => Op::ArithImm { op: arith(op), bits, dst, a, imm },
-            };
-        }
-        let b = self.slots.take(b);
-        let dst = self.slots.define(result);
-        match (op, bits) {
-            (IntOp::And, _) => Op::And { dst, a, b },
-            (IntOp::Or, _) => Op::Or { dst, a, b },
-            (IntOp::Xor, _) => Op::Xor { dst, a, b },
-            (IntOp::Add, 32) => Op::Add32 { dst, a, b },
-            (IntOp::Sub, 32) => Op::Sub32 { dst, a, b },
-            (IntOp::Mul, 32) => Op::Mul32 { dst, a, b },
-            (IntOp::Add, 64) => Op::Add64 { dst, a, b },
-            (IntOp::Sub, 64) => Op::Sub64 { dst, a, b },
-            (IntOp::Mul, 64) => Op::Mul64 { dst, a, b },
-            _ => Op::Arith { op: arith(op), bits, dst, a, b },
-        }
-    }
-
-    fn divide(&mut self, op: Arith, bits: u8, a: Value, b: Value, result: Value) -> Op {
-        let imm = self.divisor(b);
-        let a = self.slots.take(a);
-        match imm {
-            Some(imm) => {
-                let dst = self.slots.define(result);
-                match (op, bits) {
-                    (Arith::RemS, 32) => Op::RemS32Imm { dst, a, imm },
-                    _ => Op::ArithImm { op, bits, dst, a, imm },
-                }
-            }
-            None => {
-                let b = self.slots.take(b);
-                Op::Arith { op, bits, a, b, dst: self.slots.define(result) }
-            }
-        }
-    }
-
-    fn check(&mut self, value: Value, low: i64, high: i64, code: FaultCode) -> Op {
-        let check = self.code.checks.len() as u32;
-        self.code.checks.push(Check { low, high, code });
-        Op::CheckRange { src: self.slots.take(value), check }
-    }
-
-    fn call(&mut self, func: u32, args: &[Value], result: Option<Value>, helper: Option<Routine>) -> u32 {
-        let args = args.iter().map(|&v| self.slots.take(v)).collect();
-        let dst = result.map(|v| self.slots.define(v));
-        self.code.calls.push(Call { func, dst, args, helper, dispatch: None });
-        self.code.calls.len() as u32 - 1
-    }
-}
-
-fn arith(op: IntOp) -> Arith {
-    match op {
-        IntOp::Sub => Arith::Sub,
-        IntOp::Mul => Arith::Mul,
-        IntOp::Shl => Arith::Shl,
-        IntOp::Shr => Arith::Shr,
-        IntOp::Rol => Arith::Rol,
-        IntOp::Ror => Arith::Ror,
-        // The bitwise operations have forms of their own.
-        IntOp::Add | IntOp::And | IntOp::Or | IntOp::Xor => Arith::Add,
-    }
-}
-
-fn bits(ty: Ty) -> u8 {
-    (ty.size() * 8) as u8
-}
-
-fn order(bits: u8, signed: bool) -> Order {
-    if signed { Order { shift: 64 - bits, flip: false } } else { Order { shift: 0, flip: true } }
-}
-
-fn raw(constant: Const) -> u64 {
-    match constant {
-        Const::I8(v) => u64::from(v as u8),
-        Const::I16(v) => u64::from(v as u16),
-        Const::I32(v) => u64::from(v as u32),
-        Const::I64(v) => v as u64,
-        Const::F32(v) => u64::from(v.to_bits()),
-        Const::F64(v) => v.to_bits(),
-        Const::Null => 0,
+        Cell { offset, base: base as u32 }
     }
 }

@@ -1,6 +1,6 @@
 //! How many slots the deepest path of calls needs.
 
-use super::code::{Code, Op};
+use super::code::Code;
 use lineshaft_plc_compiler::MAX_CALL_DEPTH;
 
 /// Slots for a module that recurses through dispatch, beside those of its largest function: what does not fit is
@@ -37,11 +37,11 @@ fn below(code: &Code, func: usize, known: &mut [Known], depth: usize) -> Option<
         Known::Not => known[func] = Known::Open,
     }
     let function = &code.functions[func];
-    let end = code.functions.get(func + 1).map_or(code.ops.len(), |next| next.entry as usize);
     let mut deepest = 0;
-    for op in &code.ops[function.entry as usize..end] {
-        let (Op::Call { call } | Op::CallVirtual { call }) = op else { continue };
-        let call = &code.calls[*call as usize];
+    for call in &code.calls[function.calls.start as usize..function.calls.end as usize] {
+        if call.helper.is_some() {
+            continue;
+        }
         let callees = match call.dispatch {
             None => vec![call.func],
             Some((slot, _)) => code.dispatch[slot as usize].iter().flatten().copied().collect(),

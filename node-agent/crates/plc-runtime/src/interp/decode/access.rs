@@ -1,107 +1,125 @@
-//! Loads, stores and the addresses they use.
+//! Loads and stores.
+//!
+//! A load from a known place is put off until its value is used: most are then operands of other instructions.
+//! Whatever might change the place first makes the load happen.
 
-use super::{Base, Decoder};
-use crate::interp::code::{Arith, Op, Slot};
-use lineshaft_plc_compiler::ir::{SiteId, Value};
+use super::{Decoder, Known};
+use crate::interp::code::{Base, Cell};
+use crate::interp::ops;
+use lineshaft_plc_compiler::ir::{self, Block, SiteId, Terminator, Ty, Value};
 
-impl Decoder<'_> {
-    pub(super) fn load(&mut self, ptr: Value, offset: u32, result: Value) -> Op {
-        let bits = self.bits(result);
-        match self.base(ptr, offset) {
-            Base::State(address) => {
-                let dst = self.slots.define(result);
-                match bits {
-                    8 => Op::LoadState8 { dst, address },
-                    16 => Op::LoadState16 { dst, address },
-                    32 => Op::LoadState32 { dst, address },
-                    _ => Op::LoadState64 { dst, address },
-                }
-            }
-            Base::Frame(offset) => {
-                let dst = self.slots.define(result);
-                match bits {
-                    8 => Op::LoadFrame8 { dst, offset },
-                    16 => Op::LoadFrame16 { dst, offset },
-                    32 => Op::LoadFrame32 { dst, offset },
-                    _ => Op::LoadFrame64 { dst, offset },
-                }
-            }
-            Base::Value(value, offset) => {
-                let ptr = self.slots.take(value);
-                let dst = self.slots.define(result);
-                match bits {
-                    8 => Op::Load8 { dst, ptr, offset },
-                    16 => Op::Load16 { dst, ptr, offset },
-                    32 => Op::Load32 { dst, ptr, offset },
-                    _ => Op::Load64 { dst, ptr, offset },
-                }
-            }
-        }
+/// How far a result's way to its block parameter is followed.
+const INSTRUCTIONS_TO_PARAMETER: usize = 8;
+
+impl<'a> Decoder<'a> {
+    pub(super) fn load(&mut self, block: &'a Block, at: usize, ptr: Value, offset: u32, result: Value) -> usize {
+        let (site, bits) = (block.insts[at].site, self.bits(result));
+        let Some(from) = self.known_place(ptr, offset, bits) else {
+            let from = self.address(ptr, offset, site);
+            let (to, next) = self.target(block, at, result);
+            self.emit(ops::load(bits), [to, from, Cell::default()], site);
+            return next;
+        };
+        self.load_known(block, at, from, result)
     }
 
-    pub(super) fn store(&mut self, ptr: Value, offset: u32, value: Value) -> Op {
+    /// A load from a known place.
+    pub(super) fn load_known(&mut self, block: &'a Block, at: usize, from: Cell, result: Value) -> usize {
+        let (site, bits) = (block.insts[at].site, self.bits(result));
+        // A pointer is needed in a slot.
+        if self.ty(result) != Ty::Ptr && !self.slots.is_wide(result) && self.slots.is_used(result) {
+            self.pending.push((result, from));
+            return at + 1;
+        }
+        let (to, next) = self.target(block, at, result);
+        self.emit(ops::move_value(bits, false), [to, from, Cell::default()], site);
+        next
+    }
+
+    pub(super) fn store(&mut self, ptr: Value, offset: u32, value: Value, site: SiteId) {
         let bits = self.bits(value);
-        let base = self.base(ptr, offset);
-        let src = self.slots.take(value);
-        match base {
-            Base::State(address) => match bits {
-                8 => Op::StoreState8 { address, src },
-                16 => Op::StoreState16 { address, src },
-                32 => Op::StoreState32 { address, src },
-                _ => Op::StoreState64 { address, src },
-            },
-            Base::Frame(offset) => match bits {
-                8 => Op::StoreFrame8 { offset, src },
-                16 => Op::StoreFrame16 { offset, src },
-                32 => Op::StoreFrame32 { offset, src },
-                _ => Op::StoreFrame64 { offset, src },
-            },
-            Base::Value(value, offset) => {
-                let ptr = self.slots.take(value);
-                match bits {
-                    8 => Op::Store8 { ptr, offset, src },
-                    16 => Op::Store16 { ptr, offset, src },
-                    32 => Op::Store32 { ptr, offset, src },
-                    _ => Op::Store64 { ptr, offset, src },
-                }
+        let (from, number) = self.operand(value, site);
+        if let Some(to) = self.known_place(ptr, offset, bits) {
+            self.overwrite(to, bits);
+            self.emit(ops::move_value(bits, number), [to, from, Cell::default()], site);
+        } else {
+            let to = self.address(ptr, offset, site);
+            self.overwrite_any();
+            self.emit(ops::store(bits, number), [to, from, Cell::default()], site);
+        }
+    }
+
+    /// A known place is about to change.
+    pub(super) fn overwrite(&mut self, to: Cell, bits: u8) {
+        let end = to.offset + u32::from(bits / 8);
+        let mut at = 0;
+        while let Some(&(value, from)) = self.pending.get(at) {
+            let from_end = from.offset + u32::from(self.bits(value) / 8);
+            let apart = from.base == to.base && (from_end <= to.offset || end <= from.offset)
+                || from.base == Base::Now as u32;
+            if apart {
+                at += 1;
+            } else {
+                self.pending.swap_remove(at);
+                self.happen(value, from);
             }
         }
     }
 
-    /// An address for operations that have no form for known ones: in a slot, made here if need be.
-    pub(super) fn address(&mut self, ptr: Value, offset: u32, site: SiteId) -> (Slot, u32) {
-        match self.base(ptr, offset) {
-            Base::Value(value, offset) => (self.slots.take(value), offset),
-            Base::State(address) => {
-                let dst = self.scratch();
-                self.emit(Op::Const { dst, value: u64::from(address) }, site);
-                (dst, 0)
-            }
-            Base::Frame(bytes) => {
-                let dst = self.scratch();
-                self.emit(Op::Frame { dst, bytes }, site);
-                (dst, 0)
-            }
+    /// Any place may be about to change.
+    pub(super) fn overwrite_any(&mut self) {
+        for (value, from) in std::mem::take(&mut self.pending) {
+            self.happen(value, from);
         }
     }
 
-    /// A slot for one operation.
-    pub(super) fn scratch(&mut self) -> Slot {
-        match self.scratch {
-            Some(slot) => slot,
-            None => *self.scratch.insert(self.slots.fresh()),
-        }
+    /// Loads a value whose load was put off.
+    fn happen(&mut self, value: Value, from: Cell) {
+        let site = self.makers[value.index()].map_or(SiteId(0), |inst| inst.site);
+        let to = Cell::slot(self.slots.define(value));
+        self.emit(ops::move_value(self.bits(value), false), [to, from, Cell::default()], site);
     }
 
-    pub(super) fn index(&mut self, ptr: Value, index: Value, stride: u32, result: Value, site: SiteId) -> Op {
-        let ptr = self.slots.take(ptr);
-        let index = self.slots.take(index);
-        if let Ok(stride) = u16::try_from(stride) {
-            return Op::Index { stride, ptr, index, dst: self.slots.define(result) };
+    /// Where the result of the instruction at `at` goes, and the number of the next instruction that is left: a
+    /// store that follows and is its only use is part of it. Its operands must have been taken before.
+    pub(super) fn target(&mut self, block: &'a Block, at: usize, result: Value) -> (Cell, usize) {
+        if self.slots.is_used_once(result) {
+            if let Some(next) = self.next(block, at)
+                && let ir::Op::Store { ptr, offset, value } = &block.insts[next].op
+                && self.names(*value, result)
+                && let Some(to) = self.known_place(*ptr, *offset, self.bits(result))
+            {
+                self.overwrite(to, self.bits(result));
+                return (to, next + 1);
+            }
+            if let Some(param) = self.parameter(block, at, result) {
+                return (Cell::slot(self.slots.share(result, param)), at + 1);
+            }
         }
-        let scaled = self.scratch();
-        let imm = stride as i32;
-        self.emit(Op::ArithImm { op: Arith::Mul, bits: 64, dst: scaled, a: index, imm }, site);
-        Op::Index { stride: 1, ptr, index: scaled, dst: self.slots.define(result) }
+        (Cell::slot(self.slots.define(result)), at + 1)
+    }
+
+    /// The next instruction that leaves anything behind.
+    pub(super) fn next(&self, block: &'a Block, at: usize) -> Option<usize> {
+        let rest = block.insts.get(at + 1..)?;
+        rest.iter().position(|inst| !self.is_silent(inst)).map(|skipped| at + 1 + skipped)
+    }
+
+    /// The parameter that the value becomes at the end of the block, if nothing reads what that held before.
+    fn parameter(&self, block: &'a Block, at: usize, result: Value) -> Option<Value> {
+        let Terminator::Jump(jump) = &block.end else { return None };
+        let position = jump.args.iter().position(|&arg| self.names(arg, result))?;
+        let param = *self.function.blocks[jump.block.index()].params.get(position)?;
+        let rest = block.insts.get(at + 1..)?;
+        if rest.len() > INSTRUCTIONS_TO_PARAMETER || jump.block.index() == 0 {
+            return None;
+        }
+        let mut read = false;
+        let mut visit = |value| {
+            read |= matches!(self.known(value), Known::Value(root, _) if root == param);
+        };
+        rest.iter().for_each(|inst| super::operands(&inst.op, &mut visit));
+        jump.args.iter().for_each(|&arg| visit(arg));
+        (!read).then_some(param)
     }
 }

@@ -1,119 +1,166 @@
-//! What an operation takes: constants and addresses that its own form holds, and values in slots.
+//! What an operand is: a number, an address that is known, or a value at a place.
 
-use super::{Base, Decoder, bits};
-use lineshaft_plc_compiler::ir::{self, Block, Const, Inst, IntOp, Terminator, Ty, Value};
+use super::Decoder;
+use crate::interp::code::{Argument, Base, Cell};
+use crate::interp::ops;
+use lineshaft_plc_compiler::ir::{self, Const, Inst, SiteId, Terminator, Ty, Value};
+
+/// As much of a value as is known when it is decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// Zero-extended from its width.
+    Number(u64),
+    /// An address in the state block.
+    State(u32),
+    /// An address in the frame.
+    Frame(u32),
+    /// Any value, or an address so many bytes behind it.
+    Value(Value, u32),
+}
 
 impl<'a> Decoder<'a> {
-    // What a value is.
-
     pub(super) fn ty(&self, value: Value) -> Ty {
         self.function.value_types[value.index()]
     }
 
     pub(super) fn bits(&self, value: Value) -> u8 {
-        bits(self.ty(value))
+        (self.ty(value).size() * 8) as u8
     }
 
     pub(super) fn maker(&self, value: Value) -> Option<&'a ir::Op> {
         self.makers[value.index()].map(|inst| &inst.op)
     }
 
-    /// An integer constant, sign-extended from its width, if it fits an operand.
-    pub(super) fn immediate(&self, value: Value) -> Option<i32> {
-        let signed = match self.maker(value)? {
-            ir::Op::Const(Const::I8(v)) => i64::from(*v),
-            ir::Op::Const(Const::I16(v)) => i64::from(*v),
-            ir::Op::Const(Const::I32(v)) => i64::from(*v),
-            ir::Op::Const(Const::I64(v)) => *v,
-            _ => return None,
+    pub(super) fn known(&self, value: Value) -> Known {
+        match self.maker(value) {
+            Some(ir::Op::Const(constant)) => Known::Number(raw(*constant)),
+            Some(ir::Op::StateAddr(address)) => Known::State(*address),
+            Some(ir::Op::FrameAddr(bytes)) => Known::Frame(*bytes),
+            Some(ir::Op::Offset { ptr, bytes }) => match self.known(*ptr) {
+                Known::Number(number) => Known::Number(u64::from((number as u32).wrapping_add(*bytes))),
+                Known::State(address) => Known::State(address.wrapping_add(*bytes)),
+                Known::Frame(offset) => Known::Frame(offset.wrapping_add(*bytes)),
+                Known::Value(root, offset) => Known::Value(root, offset.wrapping_add(*bytes)),
+            },
+            Some(ir::Op::SignExtend(a)) => match self.known(*a) {
+                Known::Number(number) => {
+                    Known::Number(sign_extend(number, self.bits(*a)) as u64 & mask(self.bits(value)))
+                }
+                _ => Known::Value(value, 0),
+            },
+            _ => Known::Value(value, 0),
+        }
+    }
+
+    pub(super) fn number(&self, value: Value) -> Option<u64> {
+        match self.known(value) {
+            Known::Number(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// A number with its sign.
+    pub(super) fn signed_number(&self, value: Value) -> Option<i64> {
+        self.number(value).map(|number| sign_extend(number, self.bits(value)))
+    }
+
+    /// The instruction leaves nothing behind: its result is part of every operand that names it.
+    pub(super) fn is_silent(&self, inst: &Inst) -> bool {
+        inst.result.is_some_and(|result| self.known(result) != Known::Value(result, 0))
+    }
+
+    /// Whether an operand is this value itself.
+    pub(super) fn names(&self, operand: Value, value: Value) -> bool {
+        self.known(operand) == Known::Value(value, 0)
+    }
+
+    // Operands. Each call counts one use.
+
+    /// A right operand: the number itself and `true`, or where it lies.
+    pub(super) fn operand(&mut self, value: Value, site: SiteId) -> (Cell, bool) {
+        match self.number(value) {
+            Some(number) => (Cell::number(number), true),
+            None => (self.place(value, site), false),
+        }
+    }
+
+    /// An operand that must lie somewhere.
+    pub(super) fn place(&mut self, value: Value, site: SiteId) -> Cell {
+        if let Some(at) = self.pending.iter().position(|&(pending, _)| pending == value) {
+            let (_, cell) = self.pending[at];
+            if self.slots.count_down(value) {
+                self.pending.swap_remove(at);
+            }
+            return cell;
+        }
+        match self.known(value) {
+            Known::Value(root, 0) => Cell::slot(self.slots.take(root)),
+            Known::Value(root, bytes) => {
+                let from = Cell { base: bytes, ..Cell::slot(self.slots.take(root)) };
+                self.temporary(ops::offset, from, site)
+            }
+            Known::Frame(bytes) => self.temporary(ops::frame_address, Cell { offset: bytes, base: 0 }, site),
+            Known::State(address) => {
+                self.temporary(ops::move_value(64, true), Cell::number(u64::from(address)), site)
+            }
+            Known::Number(number) => {
+                self.temporary(ops::move_value(64, true), Cell::number(number), site)
+            }
+        }
+    }
+
+    fn temporary(&mut self, run: crate::interp::code::Handler, from: Cell, site: SiteId) -> Cell {
+        let to = Cell::slot(self.slots.temporary());
+        self.emit(run, [to, from, Cell::default()], site);
+        to
+    }
+
+    /// A computed address: the offset of a slot with a pointer, and what is added to that.
+    pub(super) fn address(&mut self, ptr: Value, offset: u32, site: SiteId) -> Cell {
+        match self.known(ptr) {
+            Known::Value(root, bytes) => {
+                Cell { base: bytes.wrapping_add(offset), ..Cell::slot(self.slots.take(root)) }
+            }
+            _ => Cell { base: offset, ..self.place(ptr, site) },
+        }
+    }
+
+    /// The place that a load or store accesses, if it is known. Counts no use.
+    pub(super) fn known_place(&mut self, ptr: Value, offset: u32, bits: u8) -> Option<Cell> {
+        let (base, from) = match self.known(ptr) {
+            Known::State(address) => (Base::State, address),
+            Known::Frame(bytes) => (Base::Frame, bytes),
+            Known::Value(root, bytes) if Some(root) == self.this => (Base::This, bytes),
+            Known::Value(..) | Known::Number(_) => return None,
         };
-        i32::try_from(signed).ok()
+        // What is further away is no variable: it is accessed as a computed address, which is checked.
+        let offset = from.checked_add(offset).filter(|&offset| offset < 1 << 31)?;
+        Some(self.reach(base, offset, bits))
     }
 
-    pub(super) fn base(&self, ptr: Value, offset: u32) -> Base {
-        match self.maker(ptr) {
-            Some(ir::Op::StateAddr(address)) => Base::State(address.wrapping_add(offset)),
-            Some(ir::Op::FrameAddr(bytes)) => Base::Frame(bytes.wrapping_add(offset)),
-            Some(ir::Op::Offset { ptr, bytes }) => self.base(*ptr, bytes.wrapping_add(offset)),
-            _ => Base::Value(ptr, offset),
-        }
+    pub(super) fn argument(&mut self, value: Value, site: SiteId) -> Argument {
+        let bits = self.bits(value);
+        Argument { cell: self.place(value, site), bits }
     }
+}
 
-    pub(super) fn visit_base(&self, ptr: Value, visit: &mut impl FnMut(Value)) {
-        if let Base::Value(value, _) = self.base(ptr, 0) {
-            visit(value);
-        }
-    }
+pub(super) fn mask(bits: u8) -> u64 {
+    u64::MAX >> (64 - bits)
+}
 
-    /// An operand of a comparison that needs no slot: small enough, and the same number in either reading.
-    pub(super) fn compared(&self, value: Value, signed: bool) -> Option<i32> {
-        self.immediate(value).filter(|&imm| signed || imm >= 0)
-    }
+pub(super) fn sign_extend(value: u64, bits: u8) -> i64 {
+    crate::interp::number::sign_extend(value, bits)
+}
 
-    /// The comparison at the end of a block that its branch alone uses.
-    pub(super) fn fused(&self, block: &'a Block) -> Option<&'a Inst> {
-        let Terminator::Branch { cond, .. } = &block.end else { return None };
-        let last = block.insts.last().filter(|inst| inst.result == Some(*cond))?;
-        let alone = self.mentions[cond.index()] == 1;
-        (alone && matches!(last.op, ir::Op::IntCmp { .. })).then_some(last)
-    }
-
-    // What needs a slot.
-
-    /// Names every operand that the decoded form of an instruction reads from a slot.
-    pub(super) fn visit(&self, inst: &Inst, visit: &mut impl FnMut(Value)) {
-        match &inst.op {
-            ir::Op::Load { ptr, .. } | ir::Op::LoadBit { ptr, .. } => self.visit_base(*ptr, visit),
-            ir::Op::Store { ptr, value, .. } | ir::Op::StoreBit { ptr, value, .. } => {
-                self.visit_base(*ptr, visit);
-                visit(*value);
-            }
-            ir::Op::Int { op, a, b } => {
-                visit(*a);
-                if self.immediate_of(*op, *b).is_none() {
-                    visit(*b);
-                }
-            }
-            ir::Op::Div { a, b, .. } | ir::Op::Rem { a, b, .. } => {
-                visit(*a);
-                if self.divisor(*b).is_none() {
-                    visit(*b);
-                }
-            }
-            ir::Op::IntCmp { signed, a, b, .. } => {
-                visit(*a);
-                if self.compared(*b, *signed).is_none() {
-                    visit(*b);
-                }
-            }
-            op => operands(op, visit),
-        }
-    }
-
-    pub(super) fn visit_end(&self, block: &'a Block, visit: &mut impl FnMut(Value)) {
-        let fused = self.fused(block);
-        if let (Some(inst), Terminator::Branch { then, otherwise, .. }) = (fused, &block.end) {
-            self.visit(inst, visit);
-            then.args.iter().chain(&otherwise.args).for_each(|&v| visit(v));
-        } else {
-            end_operands(&block.end, visit);
-        }
-    }
-
-    /// The right operand of an operation that takes it as an immediate.
-    pub(super) fn immediate_of(&self, op: IntOp, b: Value) -> Option<i32> {
-        match op {
-            IntOp::Add | IntOp::Mul | IntOp::Shl | IntOp::Shr | IntOp::Rol | IntOp::Ror => self.immediate(b),
-            IntOp::Sub => self.immediate(b).filter(|&imm| imm != i32::MIN),
-            // A number that is not negative looks the same at every width.
-            IntOp::And | IntOp::Xor => self.immediate(b).filter(|&imm| imm >= 0),
-            IntOp::Or => None,
-        }
-    }
-
-    /// A divisor that can neither fault nor overflow.
-    pub(super) fn divisor(&self, b: Value) -> Option<i32> {
-        self.immediate(b).filter(|&imm| imm > 0)
+fn raw(constant: Const) -> u64 {
+    match constant {
+        Const::I8(v) => u64::from(v as u8),
+        Const::I16(v) => u64::from(v as u16),
+        Const::I32(v) => u64::from(v as u32),
+        Const::I64(v) => v as u64,
+        Const::F32(v) => u64::from(v.to_bits()),
+        Const::F64(v) => v.to_bits(),
+        Const::Null => 0,
     }
 }
 

@@ -1,0 +1,317 @@
+//! What instructions work on, and the loop that executes them.
+//!
+//! No access is checked that was proved before: the decoder notes for each function how far its operands reach
+//! behind each base ([`Function`](super::code::Function)), and a function is entered only if all of that lies
+//! within slots and memory. Addresses that are computed are checked at each use. Every instruction is total, so
+//! no program can end the loop but by returning, by a fault, or at a back edge once the attention word is set.
+
+#![allow(unsafe_code, reason = "operands are read without a check that the entry of the function made")]
+#![expect(clippy::inline_always, reason = "each handler is to be straight code, in test builds too")]
+
+use super::code::{BASES, Base, Cell, Code, INST_BYTES, Pc};
+use super::width::Width;
+use lineshaft_plc_compiler::MAX_CALL_DEPTH;
+use lineshaft_plc_compiler::ir::FaultCode;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A caller that waits for its callee.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    /// Its function.
+    pub(crate) func: u32,
+    /// The call's instruction.
+    pub(crate) at: u32,
+    /// First slot of its window.
+    pub(crate) window: u32,
+    /// Its frame.
+    pub(crate) frame: u32,
+    /// What its first parameter points to, if it accesses that.
+    pub(crate) this: u32,
+    /// 1 if it called by dispatch.
+    pub(crate) dispatched: u32,
+}
+
+/// Why execution ended early; the registers and callers are still as they were.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stop {
+    pub(crate) code: FaultCode,
+    pub(crate) operands: [i64; 3],
+    pub(crate) count: u8,
+    /// Function that ran.
+    pub(crate) func: u32,
+    /// Instruction that did it.
+    pub(crate) at: u32,
+    /// First slot of the function's window.
+    pub(crate) window: u32,
+}
+
+/// What a thread of execution needs beside the code, allocated once.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    pub(crate) slots: Vec<u64>,
+    pub(crate) callers: Vec<Caller>,
+}
+
+/// One run.
+pub(crate) struct Vm<'a> {
+    /// Addresses of [`Base`]. `State` is the first byte of the memory, for as long as the run lasts.
+    bases: [*mut u8; BASES],
+    /// Bytes of memory: state block, then frame arena.
+    length: usize,
+    /// All slots: the first, and how many. They are borrowed for the whole run.
+    slots: *mut u64,
+    slot_count: usize,
+    pub(crate) callers: &'a mut Vec<Caller>,
+    pub(crate) code: &'a Code,
+    /// What runs: function, first slot, first byte of its frame, what its first parameter points to.
+    pub(crate) func: u32,
+    window: u32,
+    frame: u32,
+    this: u32,
+    /// Calls by dispatch that are open.
+    pub(crate) dispatches: u32,
+    /// First byte of the frame arena.
+    pub(crate) arena: u32,
+    /// Composes strings whose sources may overlap their destination.
+    scratch: &'a mut [u8],
+    attention: &'a AtomicU32,
+    budget: u64,
+    stopped: Option<Stop>,
+}
+
+impl<'a> Vm<'a> {
+    pub(crate) fn new(code: &'a Code, stack: &'a mut Stack, scope: &'a mut super::Scope<'_>) -> Self {
+        stack.callers.clear();
+        let state = scope.memory.as_mut_ptr();
+        let mut bases = [state; BASES];
+        // Nothing is written through it: no instruction has a target behind this base.
+        bases[Base::Now as usize] = (&raw mut scope.now_ns).cast();
+        Self {
+            bases,
+            length: scope.memory.len(),
+            slots: stack.slots.as_mut_ptr(),
+            slot_count: stack.slots.len(),
+            callers: &mut stack.callers,
+            code,
+            func: 0,
+            window: 0,
+            frame: scope.arena,
+            this: 0,
+            dispatches: 0,
+            arena: scope.arena,
+            scratch: scope.scratch,
+            attention: scope.attention,
+            budget: scope.budget.map_or(u64::MAX, |budget| budget.saturating_add(1)),
+            stopped: None,
+        }
+    }
+
+    /// Calls a function with one argument, the address of an instance.
+    pub(crate) fn call(&mut self, func: u32, this: u32) -> Result<(), Stop> {
+        self.func = func;
+        if self.slot_count > 0 {
+            self.set_argument(0, 0, u64::from(this));
+        }
+        let outside = self.code.state_bytes > self.length as u64;
+        let mut pc = match self.enter(func, 0, self.frame) {
+            Ok(pc) if !outside => pc,
+            Ok(_) => self.stop(std::ptr::null(), FaultCode::NullReference),
+            Err(code) => self.stop(std::ptr::null(), code),
+        };
+        while !pc.is_null() {
+            // SAFETY: `enter` gives the first instruction of a function; handlers give others of the same
+            // function, or what `enter` and `leave` give them. Every function ends in an instruction that leaves it.
+            pc = unsafe { ((*pc).run)(pc, self) };
+        }
+        self.stopped.take().map_or(Ok(()), Err)
+    }
+
+    /// Goes to the first instruction of a function whose arguments are in place, if all that it accesses fits.
+    #[inline]
+    pub(crate) fn enter(&mut self, func: u32, window: u32, frame: u32) -> Result<Pc, FaultCode> {
+        let function = &self.code.functions[func as usize];
+        let slots = window as usize + function.slots as usize;
+        let bytes = frame as usize + function.frame_bytes as usize;
+        if slots > self.slot_count || bytes > self.length {
+            return Err(FaultCode::StackOverflow);
+        }
+        let mut this = 0;
+        if function.this_bytes != 0 {
+            this = self.slot(window);
+            if this as usize + function.this_bytes as usize > self.length {
+                return Err(FaultCode::NullReference);
+            }
+        }
+        let first = &raw const self.code.insts[function.entry as usize];
+        self.func = func;
+        self.place(window, frame, this);
+        Ok(first)
+    }
+
+    /// Sets the bases of a function whose reach was checked for these places.
+    #[inline(always)]
+    fn place(&mut self, window: u32, frame: u32, this: u32) {
+        (self.window, self.frame, self.this) = (window, frame, this);
+        let state = self.bases[Base::State as usize];
+        self.bases[Base::Slots as usize] =
+            self.slots.wrapping_add(window as usize).cast::<u8>();
+        self.bases[Base::This as usize] = state.wrapping_add(this as usize);
+        self.bases[Base::Frame as usize] = state.wrapping_add(frame as usize);
+    }
+
+    /// Enters a callee: its window and frame follow those of the caller, and `pass` writes its arguments into its
+    /// window, for which there is room.
+    #[inline(always)]
+    pub(crate) fn descend(&mut self, pc: Pc, func: u32, dispatched: u32, pass: impl FnOnce(&mut Self, u32)) -> Pc {
+        let present = &self.code.functions[self.func as usize];
+        let window = self.window + present.slots;
+        let frame = self.frame + present.frame_bytes;
+        let callee = &self.code.functions[func as usize];
+        let caller = Caller {
+            func: self.func,
+            at: self.index(pc),
+            window: self.window,
+            frame: self.frame,
+            this: self.this,
+            dispatched,
+        };
+        let fits = window as usize + callee.slots as usize <= self.slot_count;
+        if !fits || self.callers.len() >= MAX_CALL_DEPTH {
+            return self.stop(pc, FaultCode::StackOverflow);
+        }
+        pass(self, window);
+        match self.enter(func, window, frame) {
+            Ok(next) => {
+                self.callers.push(caller);
+                self.dispatches += dispatched;
+                next
+            }
+            Err(code) => self.stop(pc, code),
+        }
+    }
+
+    /// Goes back to the caller: the instruction of the call, or nothing where there is no caller.
+    #[inline(always)]
+    pub(crate) fn leave(&mut self) -> Option<Pc> {
+        let caller = self.callers.pop()?;
+        self.func = caller.func;
+        self.dispatches -= caller.dispatched;
+        // These places were checked when the caller was entered, and neither slots nor memory move in a run.
+        self.place(caller.window, caller.frame, caller.this);
+        Some(&raw const self.code.insts[caller.at as usize])
+    }
+
+    /// Sets a slot of a window that begins at `window`.
+    #[inline(always)]
+    pub(crate) fn set_argument(&mut self, window: u32, slot: usize, value: u64) {
+        let slot = window as usize + slot;
+        assert!(slot < self.slot_count, "a callee has a slot for each of its arguments");
+        // SAFETY: the slot is one of those that were borrowed mutably for the whole run.
+        unsafe { *self.slots.add(slot) = value };
+    }
+
+    /// The low half of a slot.
+    #[inline(always)]
+    fn slot(&self, slot: u32) -> u32 {
+        assert!((slot as usize) < self.slot_count, "a function has a slot for its first argument");
+        // SAFETY: as for `set_argument`.
+        unsafe { *self.slots.add(slot as usize) as u32 }
+    }
+
+    fn index(&self, pc: Pc) -> u32 {
+        let bytes = (pc as usize).wrapping_sub(self.code.insts.as_ptr() as usize);
+        (bytes / INST_BYTES as usize) as u32
+    }
+
+    /// Ends the run with a fault without operands.
+    #[cold]
+    pub(crate) fn stop(&mut self, pc: Pc, code: FaultCode) -> Pc {
+        self.stop_with(pc, code, [0; 3], 0)
+    }
+
+    /// Ends the run with a fault.
+    #[cold]
+    pub(crate) fn stop_with(&mut self, pc: Pc, code: FaultCode, operands: [i64; 3], count: u8) -> Pc {
+        let at = if pc.is_null() { 0 } else { self.index(pc) };
+        self.stopped = Some(Stop { code, operands, count, func: self.func, at, window: self.window });
+        std::ptr::null()
+    }
+
+    /// Counts a back edge; whether the run may go on.
+    #[inline(always)]
+    pub(crate) fn poll(&mut self) -> bool {
+        self.budget = self.budget.saturating_sub(1);
+        self.attention.load(Ordering::Relaxed) == 0 && self.budget != 0
+    }
+
+    /// The operand at a place, zero-extended.
+    ///
+    /// # Safety
+    ///
+    /// The cell must be a place that the decoder made at least so wide, for the function that was entered last.
+    #[inline(always)]
+    pub(crate) unsafe fn get<W: Width>(&self, cell: Cell) -> u64 {
+        // SAFETY: the decoder made the cell with a base of the four, and what it reaches was checked at entry.
+        unsafe { W::read(self.bases.get_unchecked(cell.base as usize).add(cell.offset as usize)) }
+    }
+
+    /// Writes the low bits of a value at a place.
+    ///
+    /// # Safety
+    ///
+    /// As [`Vm::get`].
+    #[inline(always)]
+    pub(crate) unsafe fn set<W: Width>(&mut self, cell: Cell, value: u64) {
+        // SAFETY: as for `get`; slots and memory are borrowed mutably for the whole run.
+        unsafe { W::write(self.bases.get_unchecked(cell.base as usize).add(cell.offset as usize), value) }
+    }
+
+    /// The pointer in a slot.
+    ///
+    /// # Safety
+    ///
+    /// As [`Vm::get`], with the offset of a slot.
+    #[inline(always)]
+    pub(crate) unsafe fn pointer(&self, slot_offset: u32) -> u32 {
+        // SAFETY: the same contract.
+        unsafe { self.get::<super::width::W32>(Cell { offset: slot_offset, base: Base::Slots as u32 }) as u32 }
+    }
+
+    /// The value at a computed address, or nothing outside of the memory.
+    #[inline(always)]
+    pub(crate) fn load<W: Width>(&self, address: u64) -> Option<u64> {
+        let end = address + u64::from(W::BITS / 8);
+        // SAFETY: the bytes lie in the memory.
+        (end <= self.length as u64)
+            .then(|| unsafe { W::read(self.bases[Base::State as usize].add(address as usize)) })
+    }
+
+    /// Writes a value at a computed address; nothing outside of the memory.
+    #[inline(always)]
+    pub(crate) fn store<W: Width>(&mut self, address: u64, value: u64) -> Option<()> {
+        let end = address + u64::from(W::BITS / 8);
+        // SAFETY: the bytes lie in the memory, which is borrowed mutably for the whole run.
+        (end <= self.length as u64)
+            .then(|| unsafe { W::write(self.bases[Base::State as usize].add(address as usize), value) })
+    }
+
+    /// Bytes of the memory.
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Address of a byte of the present frame.
+    #[inline(always)]
+    pub(crate) fn frame_address(&self, offset: u32) -> u32 {
+        self.frame.wrapping_add(offset)
+    }
+
+    /// The whole memory and the place where strings are composed.
+    pub(crate) fn parts(&mut self) -> (&mut [u8], &mut [u8]) {
+        // SAFETY: `bases[State]` and `length` are of the slice that `new` borrowed mutably for the whole run, and
+        // nothing else reads or writes it while the result lives.
+        let memory =
+            unsafe { std::slice::from_raw_parts_mut(self.bases[Base::State as usize], self.length) };
+        (memory, self.scratch)
+    }
+}
