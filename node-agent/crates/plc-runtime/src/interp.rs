@@ -6,18 +6,20 @@
 mod code;
 mod decode;
 mod depth;
-mod exec;
 mod number;
+mod ops;
 mod slots;
+mod vm;
+mod width;
 
 pub(crate) use code::Routine;
 
 use crate::engine::{Level, Raised};
 use code::Code;
-use exec::{Run, Stack, Trap};
 use lineshaft_plc_compiler::MAX_CALL_DEPTH;
 use lineshaft_plc_compiler::ir::{FuncId, Module, SiteId};
 use std::sync::atomic::AtomicU32;
+use vm::{Caller, Stack, Stop, Vm};
 
 /// Decoded code with what it needs to run.
 #[derive(Debug)]
@@ -47,38 +49,31 @@ impl Interpreter {
     pub(crate) fn new(module: &Module) -> Self {
         let code = decode::decode(module);
         let slots = depth::slots(&code);
-        let callers = Vec::with_capacity(MAX_CALL_DEPTH + 1);
+        let callers = Box::new([Caller::default(); MAX_CALL_DEPTH]);
         Self { stack: Stack { slots: vec![0; slots], callers }, code }
     }
 
     /// Calls a function with one argument, the address of an instance. Allocates nothing unless it faults.
     pub(crate) fn run(&mut self, entry: FuncId, this: u32, scope: &mut Scope<'_>) -> Result<(), Raised> {
-        let mut run = Run {
-            code: &self.code,
-            memory: scope.memory,
-            arena: scope.arena,
-            stack: &mut self.stack,
-            scratch: scope.scratch,
-            attention: scope.attention,
-            budget: scope.budget.map_or(u64::MAX, |budget| budget.saturating_add(1)),
-            now_ns: scope.now_ns,
-            dispatches: 0,
-        };
-        run.call(entry.0, this).map_err(|trap| self.raised(&trap))
+        let stopped = Vm::new(&self.code, &mut self.stack, scope).call(entry.0, this);
+        stopped.map_err(|stop| self.raised(&stop))
     }
 
-    fn raised(&self, trap: &Trap) -> Raised {
+    fn raised(&self, stop: &Stop) -> Raised {
         let level = |func: u32, at: u32, window: u32| Level {
             func,
             site: self.code.sites.get(at as usize).copied().unwrap_or(SiteId(0)).0,
             this: self.stack.slots.get(window as usize).copied().unwrap_or(0) as u32,
         };
-        let callers = self.stack.callers.iter().rev().map(|c| level(c.func, c.at, c.window));
+        let callers = self.stack.callers[..stop.depth].iter().rev().map(|c| level(c.func, c.at, c.window()));
         Raised {
-            code: trap.code,
-            operands: trap.operands,
-            count: trap.count,
-            levels: std::iter::once(level(trap.func, trap.at, trap.window)).chain(callers).collect(),
+            code: stop.code,
+            operands: stop.operands,
+            count: stop.count,
+            levels: std::iter::once(level(stop.func, stop.at, stop.window)).chain(callers).collect(),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,6 +52,8 @@ struct Decoder<'a> {
     starts: Vec<u32>,
     /// The branch that ends the present block, where an access to an element is a part of it.
     branch: Option<usize>,
+    /// The move of a byte into a slot that was emitted last.
+    moved: Option<usize>,
     /// Jumps and where they lead.
     fixups: Vec<(usize, Target, Target)>,
 }
@@ -70,6 +72,7 @@ impl<'a> Decoder<'a> {
             frame_bytes: function.frame_bytes.next_multiple_of(8),
             starts: Vec::with_capacity(function.blocks.len()),
             branch: None,
+            moved: None,
             fixups: Vec::new(),
         };
         for inst in function.blocks.iter().flat_map(|block| &block.insts) {
@@ -154,15 +157,15 @@ impl<'a> Decoder<'a> {
         let end = self.end_begins(block);
         let mut at = 0;
         while at < end {
-            if !self.is_silent(&block.insts[at]) {
-                at = match self.element(block, at) {
-                    Some(next) => next,
-                    None => self.inst(block, at),
-                };
-                self.slots.settle();
-            } else {
+            if self.is_silent(&block.insts[at]) {
                 at += 1;
+                continue;
             }
+            at = match self.element(block, at) {
+                Some(next) => next,
+                None => self.inst(block, at),
+            };
+            self.slots.settle();
         }
         self.end(block, end);
     }

@@ -1,29 +1,30 @@
 //! The functions that carry instructions out, and the choice of one for an operation and its operands.
 
 #![allow(unsafe_code, reason = "every handler relies on the decoder; its contract is that of `Handler`")]
-#![expect(clippy::missing_safety_doc, reason = "all have the contract of `Handler`")]
 
 mod call;
 mod check;
 mod compare;
 mod convert;
 mod element;
-mod integer;
 mod float;
+mod integer;
 mod latch;
 mod memory;
 
 pub(super) use call::{call, call_this, call_virtual, fault, helper, return_none, return_value};
 pub(super) use check::{check_in, check_null, check_pointer, check_range, poll};
-pub(super) use compare::{Compared, branch, branch_if, compare, jump, poll_branch, poll_jump, targets};
+pub(super) use compare::{
+    Compared, branch, branch_if, branch_moved, compare, jump, poll_branch, poll_jump, targets,
+};
 pub(super) use convert::{convert_float, extend, float_to_int, int_to_float};
 pub(super) use element::{branch_element, element, load_element, store_element};
 pub(super) use float::{float, float_sign};
 pub(super) use integer::{Arith, arith, negate, not};
 pub(super) use latch::latch;
 pub(super) use memory::{
-    copy, frame_address, index, load, load_bit, move_value, offset, ref_of_pointer, select, store,
-    store_bit, zero,
+    copy, frame_address, index, load, load_bit, move_value, offset, ref_of_pointer, select, store, store_bit,
+    zero,
 };
 
 /// A handler for a width in bits, and for a right operand that is a number or at a place.

@@ -8,27 +8,50 @@
 #![allow(unsafe_code, reason = "operands are read without a check that the entry of the function made")]
 #![expect(clippy::inline_always, reason = "each handler is to be straight code, in test builds too")]
 
-use super::code::{BASES, Base, Cell, Code, INST_BYTES, Pc};
+use super::code::{BASES, Base, Cell, Code, Function, INST_BYTES, Pc};
 use super::width::Width;
 use lineshaft_plc_compiler::MAX_CALL_DEPTH;
 use lineshaft_plc_compiler::ir::FaultCode;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// First slot of a function's window and first byte of its frame. They are one number: written in halves, they
+/// could not be read as a whole before the halves have left the processor's store buffer.
+#[derive(Clone, Copy, Debug, Default)]
+struct Places(u64);
+
+impl Places {
+    fn new(window: u32, frame: u32) -> Self {
+        Self(u64::from(window) | u64::from(frame) << 32)
+    }
+
+    fn window(self) -> u32 {
+        self.0 as u32
+    }
+
+    fn frame(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+}
+
 /// A caller that waits for its callee.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Caller {
+    places: Places,
     /// Its function.
     pub(crate) func: u32,
     /// The call's instruction.
     pub(crate) at: u32,
-    /// First slot of its window.
-    pub(crate) window: u32,
-    /// Its frame.
-    pub(crate) frame: u32,
     /// What its first parameter points to, if it accesses that.
-    pub(crate) this: u32,
+    this: u32,
     /// 1 if it called by dispatch.
-    pub(crate) dispatched: u32,
+    dispatched: u32,
+}
+
+impl Caller {
+    /// First slot of its window.
+    pub(crate) fn window(&self) -> u32 {
+        self.places.window()
+    }
 }
 
 /// Why execution ended early; the registers and callers are still as they were.
@@ -43,13 +66,18 @@ pub(crate) struct Stop {
     pub(crate) at: u32,
     /// First slot of the function's window.
     pub(crate) window: u32,
+    /// How many callers wait.
+    pub(crate) depth: usize,
 }
+
+/// Instructions that one turn of the loop executes.
+const UNROLLED: usize = 4;
 
 /// What a thread of execution needs beside the code, allocated once.
 #[derive(Debug)]
 pub(crate) struct Stack {
     pub(crate) slots: Vec<u64>,
-    pub(crate) callers: Vec<Caller>,
+    pub(crate) callers: Box<[Caller; MAX_CALL_DEPTH]>,
 }
 
 /// One run.
@@ -61,13 +89,15 @@ pub(crate) struct Vm<'a> {
     /// All slots: the first, and how many. They are borrowed for the whole run.
     slots: *mut u64,
     slot_count: usize,
-    pub(crate) callers: &'a mut Vec<Caller>,
+    callers: &'a mut [Caller; MAX_CALL_DEPTH],
+    /// How many of them wait.
+    depth: usize,
     pub(crate) code: &'a Code,
-    /// What runs: function, first slot, first byte of its frame, what its first parameter points to.
-    pub(crate) func: u32,
-    window: u32,
-    frame: u32,
+    /// What runs: function, its places, what its first parameter points to, and where those of a callee begin.
+    func: u32,
+    places: Places,
     this: u32,
+    next: Places,
     /// Calls by dispatch that are open.
     pub(crate) dispatches: u32,
     /// First byte of the frame arena.
@@ -81,7 +111,6 @@ pub(crate) struct Vm<'a> {
 
 impl<'a> Vm<'a> {
     pub(crate) fn new(code: &'a Code, stack: &'a mut Stack, scope: &'a mut super::Scope<'_>) -> Self {
-        stack.callers.clear();
         let state = scope.memory.as_mut_ptr();
         let mut bases = [state; BASES];
         // Nothing is written through it: no instruction has a target behind this base.
@@ -92,11 +121,12 @@ impl<'a> Vm<'a> {
             slots: stack.slots.as_mut_ptr(),
             slot_count: stack.slots.len(),
             callers: &mut stack.callers,
+            depth: 0,
             code,
             func: 0,
-            window: 0,
-            frame: scope.arena,
+            places: Places::new(0, scope.arena),
             this: 0,
+            next: Places::new(0, scope.arena),
             dispatches: 0,
             arena: scope.arena,
             scratch: scope.scratch,
@@ -113,109 +143,114 @@ impl<'a> Vm<'a> {
             self.set_argument(0, 0, u64::from(this));
         }
         let outside = self.code.state_bytes > self.length as u64;
-        let mut pc = match self.enter(func, 0, self.frame) {
-            Ok(pc) if !outside => pc,
-            Ok(_) => self.stop(std::ptr::null(), FaultCode::NullReference),
-            Err(code) => self.stop(std::ptr::null(), code),
+        let function = &self.code.functions[func as usize];
+        let mut pc = match self.room(function) {
+            _ if outside => self.stop(std::ptr::null(), FaultCode::NullReference),
+            None => self.stop(std::ptr::null(), FaultCode::StackOverflow),
+            Some(next) => match self.enter(func, function, this, next) {
+                Some(pc) => pc,
+                None => self.stop(std::ptr::null(), FaultCode::NullReference),
+            },
         };
-        while !pc.is_null() {
+        // Several places that call handlers tell the processor more about what comes next than one.
+        'run: while !pc.is_null() {
             // SAFETY: `enter` gives the first instruction of a function; handlers give others of the same
             // function, or what `enter` and `leave` give them. Every function ends in an instruction that leaves it.
-            pc = unsafe { ((*pc).run)(pc, self) };
+            unsafe {
+                for _ in 0..UNROLLED {
+                    pc = ((*pc).run)(pc, self);
+                    if pc.is_null() {
+                        break 'run;
+                    }
+                }
+            }
         }
         self.stopped.take().map_or(Ok(()), Err)
     }
 
-    /// Goes to the first instruction of a function whose arguments are in place, if all that it accesses fits.
-    #[inline]
-    pub(crate) fn enter(&mut self, func: u32, window: u32, frame: u32) -> Result<Pc, FaultCode> {
-        let function = &self.code.functions[func as usize];
-        let slots = window as usize + function.slots as usize;
-        let bytes = frame as usize + function.frame_bytes as usize;
-        if slots > self.slot_count || bytes > self.length {
-            return Err(FaultCode::StackOverflow);
-        }
-        let mut this = 0;
-        if function.this_bytes != 0 {
-            this = self.slot(window);
-            if this as usize + function.this_bytes as usize > self.length {
-                return Err(FaultCode::NullReference);
-            }
+    /// Where the places of a function end that begins behind what runs now, if there is room for them.
+    #[inline(always)]
+    fn room(&self, function: &Function) -> Option<Places> {
+        let window = self.next.window() as usize + function.slots as usize;
+        let frame = self.next.frame() as usize + function.frame_bytes as usize;
+        (window <= self.slot_count && frame <= self.length).then(|| Places::new(window as u32, frame as u32))
+    }
+
+    /// Goes to the first instruction of a function for which there is room up to `next`, if what it accesses
+    /// behind its first argument lies in the memory.
+    #[inline(always)]
+    fn enter(&mut self, func: u32, function: &Function, this: u32, next: Places) -> Option<Pc> {
+        // The first argument is an address only where something behind it is accessed.
+        let this = if function.this_bytes == 0 { 0 } else { this };
+        if this as usize + function.this_bytes as usize > self.length {
+            return None;
         }
         let first = &raw const self.code.insts[function.entry as usize];
         self.func = func;
-        self.place(window, frame, this);
-        Ok(first)
+        self.place(self.next, this);
+        self.next = next;
+        Some(first)
     }
 
     /// Sets the bases of a function whose reach was checked for these places.
     #[inline(always)]
-    fn place(&mut self, window: u32, frame: u32, this: u32) {
-        (self.window, self.frame, self.this) = (window, frame, this);
+    fn place(&mut self, places: Places, this: u32) {
+        (self.places, self.this) = (places, this);
         let state = self.bases[Base::State as usize];
-        self.bases[Base::Slots as usize] =
-            self.slots.wrapping_add(window as usize).cast::<u8>();
+        let slots = self.slots.wrapping_add(places.window() as usize);
+        self.bases[Base::Slots as usize] = slots.cast::<u8>();
         self.bases[Base::This as usize] = state.wrapping_add(this as usize);
-        self.bases[Base::Frame as usize] = state.wrapping_add(frame as usize);
+        self.bases[Base::Frame as usize] = state.wrapping_add(places.frame() as usize);
     }
 
-    /// Enters a callee: its window and frame follow those of the caller, and `pass` writes its arguments into its
-    /// window, for which there is room.
+    /// Enters a callee: `pass` writes its arguments into the window that begins at the given slot, and gives the
+    /// first one.
     #[inline(always)]
-    pub(crate) fn descend(&mut self, pc: Pc, func: u32, dispatched: u32, pass: impl FnOnce(&mut Self, u32)) -> Pc {
-        let present = &self.code.functions[self.func as usize];
-        let window = self.window + present.slots;
-        let frame = self.frame + present.frame_bytes;
-        let callee = &self.code.functions[func as usize];
-        let caller = Caller {
-            func: self.func,
-            at: self.index(pc),
-            window: self.window,
-            frame: self.frame,
-            this: self.this,
-            dispatched,
-        };
-        let fits = window as usize + callee.slots as usize <= self.slot_count;
-        if !fits || self.callers.len() >= MAX_CALL_DEPTH {
+    pub(crate) fn descend(
+        &mut self,
+        pc: Pc,
+        func: u32,
+        dispatched: u32,
+        pass: impl FnOnce(&mut Self, u32) -> u32,
+    ) -> Pc {
+        let function = &self.code.functions[func as usize];
+        let (Some(next), true) = (self.room(function), self.depth < MAX_CALL_DEPTH) else {
             return self.stop(pc, FaultCode::StackOverflow);
-        }
-        pass(self, window);
-        match self.enter(func, window, frame) {
-            Ok(next) => {
-                self.callers.push(caller);
-                self.dispatches += dispatched;
-                next
-            }
-            Err(code) => self.stop(pc, code),
-        }
+        };
+        let argument = pass(self, self.next.window());
+        let (places, this, caller) = (self.places, self.this, self.func);
+        let Some(first) = self.enter(func, function, argument, next) else {
+            return self.stop(pc, FaultCode::NullReference);
+        };
+        let at = self.index(pc);
+        self.callers[self.depth] = Caller { places, func: caller, at, this, dispatched };
+        self.depth += 1;
+        self.dispatches += dispatched;
+        first
     }
 
-    /// Goes back to the caller: the instruction of the call, or nothing where there is no caller.
+    /// Goes back to the caller: the instruction of the call, or null where there is no caller.
     #[inline(always)]
-    pub(crate) fn leave(&mut self) -> Option<Pc> {
-        let caller = self.callers.pop()?;
+    pub(crate) fn leave(&mut self) -> Pc {
+        let Some(&caller) = self.depth.checked_sub(1).and_then(|depth| self.callers.get(depth)) else {
+            return std::ptr::null();
+        };
+        self.depth -= 1;
         self.func = caller.func;
         self.dispatches -= caller.dispatched;
+        self.next = self.places;
         // These places were checked when the caller was entered, and neither slots nor memory move in a run.
-        self.place(caller.window, caller.frame, caller.this);
-        Some(&raw const self.code.insts[caller.at as usize])
+        self.place(caller.places, caller.this);
+        &raw const self.code.insts[caller.at as usize]
     }
 
-    /// Sets a slot of a window that begins at `window`.
+    /// Sets a slot of the window of a callee.
     #[inline(always)]
     pub(crate) fn set_argument(&mut self, window: u32, slot: usize, value: u64) {
         let slot = window as usize + slot;
         assert!(slot < self.slot_count, "a callee has a slot for each of its arguments");
         // SAFETY: the slot is one of those that were borrowed mutably for the whole run.
         unsafe { *self.slots.add(slot) = value };
-    }
-
-    /// The low half of a slot.
-    #[inline(always)]
-    fn slot(&self, slot: u32) -> u32 {
-        assert!((slot as usize) < self.slot_count, "a function has a slot for its first argument");
-        // SAFETY: as for `set_argument`.
-        unsafe { *self.slots.add(slot as usize) as u32 }
     }
 
     fn index(&self, pc: Pc) -> u32 {
@@ -225,15 +260,18 @@ impl<'a> Vm<'a> {
 
     /// Ends the run with a fault without operands.
     #[cold]
+    #[inline(never)]
     pub(crate) fn stop(&mut self, pc: Pc, code: FaultCode) -> Pc {
         self.stop_with(pc, code, [0; 3], 0)
     }
 
     /// Ends the run with a fault.
     #[cold]
+    #[inline(never)]
     pub(crate) fn stop_with(&mut self, pc: Pc, code: FaultCode, operands: [i64; 3], count: u8) -> Pc {
         let at = if pc.is_null() { 0 } else { self.index(pc) };
-        self.stopped = Some(Stop { code, operands, count, func: self.func, at, window: self.window });
+        let (func, window, depth) = (self.func, self.places.window(), self.depth);
+        self.stopped = Some(Stop { code, operands, count, func, at, window, depth });
         std::ptr::null()
     }
 
@@ -274,7 +312,9 @@ impl<'a> Vm<'a> {
     #[inline(always)]
     pub(crate) unsafe fn pointer(&self, slot_offset: u32) -> u32 {
         // SAFETY: the same contract.
-        unsafe { self.get::<super::width::W32>(Cell { offset: slot_offset, base: Base::Slots as u32 }) as u32 }
+        unsafe {
+            self.get::<super::width::W32>(Cell { offset: slot_offset, base: Base::Slots as u32 }) as u32
+        }
     }
 
     /// The value at a computed address, or nothing outside of the memory.
@@ -303,15 +343,14 @@ impl<'a> Vm<'a> {
     /// Address of a byte of the present frame.
     #[inline(always)]
     pub(crate) fn frame_address(&self, offset: u32) -> u32 {
-        self.frame.wrapping_add(offset)
+        self.places.frame().wrapping_add(offset)
     }
 
     /// The whole memory and the place where strings are composed.
     pub(crate) fn parts(&mut self) -> (&mut [u8], &mut [u8]) {
         // SAFETY: `bases[State]` and `length` are of the slice that `new` borrowed mutably for the whole run, and
         // nothing else reads or writes it while the result lives.
-        let memory =
-            unsafe { std::slice::from_raw_parts_mut(self.bases[Base::State as usize], self.length) };
+        let memory = unsafe { std::slice::from_raw_parts_mut(self.bases[Base::State as usize], self.length) };
         (memory, self.scratch)
     }
 }

@@ -12,7 +12,14 @@ use lineshaft_plc_compiler::ir::{self, Block, SiteId, Terminator, Ty, Value};
 const INSTRUCTIONS_TO_PARAMETER: usize = 8;
 
 impl<'a> Decoder<'a> {
-    pub(super) fn load(&mut self, block: &'a Block, at: usize, ptr: Value, offset: u32, result: Value) -> usize {
+    pub(super) fn load(
+        &mut self,
+        block: &'a Block,
+        at: usize,
+        ptr: Value,
+        offset: u32,
+        result: Value,
+    ) -> usize {
         let (site, bits) = (block.insts[at].site, self.bits(result));
         let Some(from) = self.known_place(ptr, offset, bits) else {
             let from = self.address(ptr, offset, site);
@@ -32,6 +39,7 @@ impl<'a> Decoder<'a> {
             return at + 1;
         }
         let (to, next) = self.target(block, at, result);
+        self.moved = (bits == 8).then_some(self.code.insts.len());
         self.emit(ops::move_value(bits, false), [to, from, Cell::default()], site);
         next
     }
@@ -118,7 +126,9 @@ impl<'a> Decoder<'a> {
         let mut visit = |value| {
             read |= matches!(self.known(value), Known::Value(root, _) if root == param);
         };
-        rest.iter().for_each(|inst| super::operands(&inst.op, &mut visit));
+        for inst in rest {
+            super::operands(&inst.op, &mut visit);
+        }
         jump.args.iter().for_each(|&arg| visit(arg));
         (!read).then_some(param)
     }

@@ -3,7 +3,9 @@
 use super::{Decoder, Target};
 use crate::interp::code::{Argument, Cell, Trap};
 use crate::interp::ops::{self, Compared};
-use lineshaft_plc_compiler::ir::{Block, BlockId, Cond, Inst, IntOp, Jump, Op, SiteId, Terminator, Ty, Value};
+use lineshaft_plc_compiler::ir::{
+    Block, BlockId, Cond, Inst, IntOp, Jump, Op, SiteId, Terminator, Ty, Value,
+};
 
 /// Instructions of the head of a loop that its back edge repeats, at most.
 const INSTRUCTIONS_OF_HEAD: usize = 6;
@@ -77,10 +79,30 @@ impl<'a> Decoder<'a> {
             }
             _ => {
                 let cond = last.and_then(|inst| self.inverted(inst)).unwrap_or(cond);
-                (ops::branch_if(), self.place(cond, site), Cell::default())
+                let cond = self.place(cond, site);
+                if let Some(from) = self.just_moved(cond) {
+                    return self.branch_on_move(cond, from, site);
+                }
+                (ops::branch_if(), cond, Cell::default())
             }
         };
         self.emit(run, [a, b, Cell::default()], site);
+        self.code.insts.len() - 1
+    }
+
+    /// Where the byte in a slot comes from, if the last instruction of this block moved it there.
+    fn just_moved(&self, to: Cell) -> Option<Cell> {
+        let at = self.moved?;
+        let here = self.starts.last().is_some_and(|&start| start as usize <= at);
+        let inst = self.code.insts.get(at).filter(|_| here && at + 1 == self.code.insts.len())?;
+        (inst.x[0] == to).then_some(inst.x[1])
+    }
+
+    /// Makes the last instruction, a move, a branch on what it moves.
+    fn branch_on_move(&mut self, to: Cell, from: Cell, site: SiteId) -> usize {
+        self.code.insts.pop();
+        self.code.sites.pop();
+        self.emit(ops::branch_moved, [to, from, Cell::default()], site);
         self.code.insts.len() - 1
     }
 
@@ -130,9 +152,17 @@ impl<'a> Decoder<'a> {
         let to = Target::Block(jump.block);
         if polled {
             self.emit_jump(ops::poll_jump(), Cell::default(), Cell::default(), (to, to), site);
+        } else if jump.args.is_empty() && self.only_returns(jump.block) {
+            self.emit(ops::return_none, [Cell::default(); 3], site);
         } else if self.threaded(jump.block) != BlockId(self.starts.len() as u32) {
             self.emit_jump(ops::jump(), Cell::default(), Cell::default(), (to, to), site);
         }
+    }
+
+    /// Whether a block does nothing but leave its function.
+    fn only_returns(&self, block: BlockId) -> bool {
+        let block = &self.function.blocks[self.threaded(block).index()];
+        matches!(block.end, Terminator::Return(None)) && block.insts.iter().all(|inst| self.is_silent(inst))
     }
 
     /// Gives a block its parameters, all at once: a source that another move overwrites is moved first, and a
@@ -157,7 +187,9 @@ impl<'a> Decoder<'a> {
                     let (to, ..) = open[0];
                     let spare = Cell::slot(self.slots.temporary());
                     self.emit(ops::move_value(64, false), [spare, to, Cell::default()], site);
-                    open.iter_mut().filter(|(_, from, ..)| *from == to).for_each(|(_, from, ..)| *from = spare);
+                    open.iter_mut()
+                        .filter(|(_, from, ..)| *from == to)
+                        .for_each(|(_, from, ..)| *from = spare);
                     continue;
                 }
             };

@@ -103,9 +103,7 @@ impl<'a> Decoder<'a> {
             Known::State(address) => {
                 self.temporary(ops::move_value(64, true), Cell::number(u64::from(address)), site)
             }
-            Known::Number(number) => {
-                self.temporary(ops::move_value(64, true), Cell::number(number), site)
-            }
+            Known::Number(number) => self.temporary(ops::move_value(64, true), Cell::number(number), site),
         }
     }
 

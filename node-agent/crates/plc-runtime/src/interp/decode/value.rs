@@ -1,7 +1,7 @@
 //! Instructions one by one.
 
-use super::flow::comparison;
 use super::Decoder;
+use super::flow::comparison;
 use crate::interp::code::{Base, Call, Cell, Handler, Routine};
 use crate::interp::ops::{self, Arith};
 use lineshaft_plc_compiler::ir::{Block, FuncId, Helper, Inst, IntOp, Op, SiteId, Ty, Value};
@@ -215,10 +215,7 @@ impl<'a> Decoder<'a> {
 
 /// Whether a routine may write memory.
 fn writes(helper: Helper) -> bool {
-    !matches!(
-        helper,
-        Helper::Math(_) | Helper::Pow | Helper::Atan2 | Helper::IntPow | Helper::Assert
-    )
+    !matches!(helper, Helper::Math(_) | Helper::Pow | Helper::Atan2 | Helper::IntPow | Helper::Assert)
 }
 
 fn arith(op: IntOp) -> Arith {

@@ -33,10 +33,16 @@ unsafe fn argument(vm: &Vm<'_>, from: Argument) -> u64 {
 /// The call must be one of the function that was entered last.
 unsafe fn descend(pc: Pc, vm: &mut Vm<'_>, call: &Call, func: u32, dispatched: u32) -> Pc {
     vm.descend(pc, func, dispatched, |vm, window| {
+        let mut first = 0;
         for (slot, &from) in call.args.iter().enumerate() {
             // SAFETY: the decoder made the argument for this function.
-            vm.set_argument(window, slot, unsafe { argument(vm, from) });
+            let value = unsafe { argument(vm, from) };
+            if slot == 0 {
+                first = value as u32;
+            }
+            vm.set_argument(window, slot, value);
         }
+        first
     })
 }
 
@@ -55,7 +61,10 @@ pub(crate) unsafe fn call_this(pc: Pc, vm: &mut Vm<'_>) -> Pc {
     unsafe {
         let [_, this, func] = (*pc).x;
         let this = vm.pointer(this.offset).wrapping_add(this.base);
-        vm.descend(pc, func.offset, 0, |vm, window| vm.set_argument(window, 0, u64::from(this)))
+        vm.descend(pc, func.offset, 0, |vm, window| {
+            vm.set_argument(window, 0, u64::from(this));
+            this
+        })
     }
 }
 
@@ -64,7 +73,8 @@ pub(crate) unsafe fn call_virtual(pc: Pc, vm: &mut Vm<'_>) -> Pc {
     // SAFETY: `pc` is an instruction with these operands.
     unsafe {
         let call = &vm.code.calls[(*pc).x[0].offset as usize];
-        let method = call.dispatch.and_then(|(slot, class)| vm.code.method(slot, vm.get::<W32>(class) as u32));
+        let method =
+            call.dispatch.and_then(|(slot, class)| vm.code.method(slot, vm.get::<W32>(class) as u32));
         let Some(func) = method else { return vm.stop(pc, FaultCode::NullReference) };
         if vm.dispatches as usize >= MAX_DISPATCH_DEPTH {
             return vm.stop(pc, FaultCode::StackOverflow);
@@ -75,18 +85,22 @@ pub(crate) unsafe fn call_virtual(pc: Pc, vm: &mut Vm<'_>) -> Pc {
 
 /// Leaves a function that gives nothing.
 pub(crate) unsafe fn return_none(_: Pc, vm: &mut Vm<'_>) -> Pc {
-    match vm.leave() {
-        // SAFETY: the instruction of a call does not end its function.
-        Some(call) => unsafe { call.add(1) },
-        None => std::ptr::null(),
+    let call = vm.leave();
+    if call.is_null() {
+        return call;
     }
+    // SAFETY: the instruction of a call does not end its function.
+    unsafe { call.add(1) }
 }
 
 unsafe fn return_wide<W: Width>(pc: Pc, vm: &mut Vm<'_>) -> Pc {
     // SAFETY: `pc` is an instruction with this operand; that of a call holds the number of the call.
     unsafe {
         let value = vm.get::<W>((*pc).x[0]);
-        let Some(from) = vm.leave() else { return std::ptr::null() };
+        let from = vm.leave();
+        if from.is_null() {
+            return from;
+        }
         if let Some(dst) = vm.code.calls[(*from).x[0].offset as usize].dst {
             vm.set::<W64>(dst, value);
         }
@@ -134,5 +148,3 @@ pub(crate) unsafe fn fault(pc: Pc, vm: &mut Vm<'_>) -> Pc {
         vm.stop_with(pc, trap.code, operands, trap.operands.len().min(3) as u8)
     }
 }
-
-

@@ -100,6 +100,17 @@ unsafe fn branch_if_set(pc: Pc, vm: &mut Vm<'_>) -> Pc {
     }
 }
 
+/// To one of the targets in `x2`: is the byte `x1` not 0? It goes into the slot `x0` as well.
+pub(crate) unsafe fn branch_moved(pc: Pc, vm: &mut Vm<'_>) -> Pc {
+    // SAFETY: `pc` is an instruction with these operands and two targets in the third.
+    unsafe {
+        let [to, from, _] = (*pc).x;
+        let value = vm.get::<W8>(from);
+        vm.set::<W8>(to, value);
+        follow(pc, value != 0)
+    }
+}
+
 /// Goes to one of the two targets of an instruction.
 ///
 /// # Safety

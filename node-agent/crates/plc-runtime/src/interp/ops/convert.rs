@@ -42,7 +42,11 @@ unsafe fn int_to_float_as<const SIGNED: bool, const TO: u8, W: Width>(pc: Pc, vm
     unsafe {
         let [to, from, _] = (*pc).x;
         let value = number::int_to_float(vm.get::<W>(from), SIGNED, W::BITS, TO);
-        if TO == 32 { vm.set::<W32>(to, value) } else { vm.set::<W64>(to, value) }
+        if TO == 32 {
+            vm.set::<W32>(to, value);
+        } else {
+            vm.set::<W64>(to, value);
+        }
         pc.add(1)
     }
 }

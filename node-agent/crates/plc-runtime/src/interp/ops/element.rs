@@ -126,13 +126,34 @@ unsafe fn branch_if<I: Index>(pc: Pc, vm: &mut Vm<'_>) -> Pc {
 macro_rules! by_index {
     ($bits:expr, $signed:expr, $index:ident => $handler:expr) => {
         match ($bits, $signed) {
-            (8, true) => { type $index = Signed8; $handler }
-            (16, true) => { type $index = Signed16; $handler }
-            (32, true) => { type $index = Signed32; $handler }
-            (8, false) => { type $index = Unsigned8; $handler }
-            (16, false) => { type $index = Unsigned16; $handler }
-            (32, false) => { type $index = Unsigned32; $handler }
-            _ => { type $index = Wide; $handler }
+            (8, true) => {
+                type $index = Signed8;
+                $handler
+            }
+            (16, true) => {
+                type $index = Signed16;
+                $handler
+            }
+            (32, true) => {
+                type $index = Signed32;
+                $handler
+            }
+            (8, false) => {
+                type $index = Unsigned8;
+                $handler
+            }
+            (16, false) => {
+                type $index = Unsigned16;
+                $handler
+            }
+            (32, false) => {
+                type $index = Unsigned32;
+                $handler
+            }
+            _ => {
+                type $index = Wide;
+                $handler
+            }
         }
     };
 }

@@ -154,11 +154,7 @@ mod tests {
 
     #[test]
     fn arithmetic_is_total() {
-        assert_eq!(
-            apply::<DivS, W32>(0x8000_0000, 0xffff_ffff),
-            Some(0x8000_0000),
-            "MIN / -1 wraps"
-        );
+        assert_eq!(apply::<DivS, W32>(0x8000_0000, 0xffff_ffff), Some(0x8000_0000), "MIN / -1 wraps");
         assert_eq!(apply::<DivS, W16>(0x8000, 0xffff), Some(0x8000));
         assert_eq!(apply::<RemS, W64>(1 << 63, u64::MAX), Some(0), "MIN MOD -1 is 0");
         assert_eq!(apply::<RemS, W32>(1 << 31, 0xffff_ffff), Some(0));
