@@ -3,7 +3,7 @@
 use super::{Decoder, Target};
 use crate::interp::code::Cell;
 use crate::interp::ops;
-use lineshaft_plc_compiler::ir::{Block, Cond, Inst, IntOp, Op, Terminator, Value};
+use lineshaft_plc_compiler::ir::{Block, Cond, Inst, IntOp, Op, SiteId, Terminator, Value};
 
 /// What the block of a latch does.
 struct Latch {
@@ -14,6 +14,8 @@ struct Latch {
     step: i64,
     down: bool,
     end: Value,
+    /// Of the back edge.
+    site: SiteId,
 }
 
 impl<'a> Decoder<'a> {
@@ -24,7 +26,7 @@ impl<'a> Decoder<'a> {
         let number = self.number(latch.end).is_some();
         let Some(run) = ops::latch(latch.down, latch.signed, latch.bits, number) else { return false };
         let Some(variable) = self.known_place(latch.ptr, latch.offset, latch.bits) else { return false };
-        let site = block.insts[0].site;
+        let site = latch.site;
         let (end, _) = self.operand(latch.end, site);
         let to = (Target::Block(then.block), Target::Block(otherwise.block));
         self.emit_jump(run, variable, end, to, site);
@@ -37,7 +39,7 @@ impl<'a> Decoder<'a> {
             return None;
         }
         let insts: Vec<&Inst> = block.insts.iter().filter(|inst| !self.is_silent(inst)).collect();
-        let [poll, load, wide, add, narrow, store, test] = insts.as_slice() else { return None };
+        let [load, wide, add, narrow, store, poll, test] = insts.as_slice() else { return None };
         let Op::Load { ptr, offset } = load.op else { return None };
         let (signed, extended) = match wide.op {
             Op::SignExtend(value) => (true, value),
@@ -77,6 +79,7 @@ impl<'a> Decoder<'a> {
             step: self.signed_number(b)?,
             down,
             end,
+            site: poll.site,
         })
     }
 }

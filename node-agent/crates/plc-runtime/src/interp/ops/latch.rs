@@ -1,4 +1,4 @@
-//! The end of a FOR loop in one instruction: its back edge, its step, and the question whether it goes on.
+//! The end of a FOR loop in one instruction: its step, its back edge, and the question whether it goes on.
 
 use super::compare::{GeS, LeS, Test, follow};
 use crate::interp::code::{Handler, Pc};
@@ -7,9 +7,6 @@ use crate::interp::width::{Number, Place, Source, W8, W16, W32, W64, Width};
 use lineshaft_plc_compiler::ir::FaultCode;
 
 unsafe fn latch_as<T: Test, W: Width, const SIGNED: bool, E: Source>(pc: Pc, vm: &mut Vm<'_>) -> Pc {
-    if !vm.poll() {
-        return vm.stop(pc, FaultCode::Watchdog);
-    }
     // SAFETY: `pc` is an instruction with these operands, two targets, and the step in the instruction behind it.
     unsafe {
         let [variable, end, _] = (*pc).x;
@@ -19,11 +16,14 @@ unsafe fn latch_as<T: Test, W: Width, const SIGNED: bool, E: Source>(pc: Pc, vm:
         let next = value.wrapping_add(step);
         let on = T::holds::<W64>(next, E::get::<W64>(vm, end));
         vm.set::<W>(variable, next);
+        if !vm.poll() {
+            return vm.stop(pc, FaultCode::Watchdog);
+        }
         follow(pc, on)
     }
 }
 
-/// Counts a back edge, adds the first operand of the following instruction to the variable `x0`, and goes to one of
+/// Adds the first operand of the following instruction to the variable `x0`, counts a back edge, and goes to one of
 /// the targets in `x2`: is it at most, or with `down` at least, the end `x1`? That is compared in 64 bits.
 pub(crate) fn latch(down: bool, signed: bool, bits: u8, number: bool) -> Option<Handler> {
     macro_rules! choose {
