@@ -438,7 +438,9 @@ impl<'a> Model<'a> {
             finding.help(format!("write `{full}`: it is declared with the attribute qualified_only"));
             return;
         }
-        if let Some(nearest) = nearest {
+        if let Some(help) = suggest::vendor::help(&name.text) {
+            finding.help(help);
+        } else if let Some(nearest) = nearest {
             let spelled = scope
                 .and_then(|pou| {
                     self.pous[pou].scope.get(nearest.as_str()).map(|v| &self.pous[pou].vars[*v].name)

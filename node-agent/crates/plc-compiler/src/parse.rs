@@ -301,7 +301,8 @@ impl<'a> Parser<'a> {
         }
         let span = self.bump().span;
         let text = self.slice(span);
-        if text.starts_with("__") && !self.standard {
+        let vendors = self.dialect == Dialect::Codesys && text.eq_ignore_ascii_case("__ISVALIDREF");
+        if text.starts_with("__") && !self.standard && !vendors {
             let message = format!("`{text}`: names beginning with `__` are reserved for the compiler");
             self.sink.report(Code::ReservedName, span, message);
         }

@@ -1,5 +1,7 @@
 //! Did-you-mean: the nearest of the known names.
 
+pub(crate) mod vendor;
+
 /// Longest name for which distances are computed: bounds the time on hostile input.
 const MAX_LENGTH: usize = 64;
 

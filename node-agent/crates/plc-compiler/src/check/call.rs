@@ -96,8 +96,9 @@ impl Checker<'_, '_> {
         });
         let help = match (enumeration, nearest) {
             (Some((_, to)), _) => Some(format!("write TO_{to}(…)")),
-            (None, Some(nearest)) => Some(format!("did you mean `{nearest}`?")),
-            (None, None) => None,
+            (None, nearest) => {
+                suggest::vendor::help(&name.text).or_else(|| Some(format!("did you mean `{}`?", nearest?)))
+            }
         };
         let finding = self.report(Code::UnknownName, name.span, message);
         if let Some(help) = help {
@@ -363,7 +364,8 @@ impl Checker<'_, '_> {
                 || derived
                 || self.opens(place.ty, ty)
                 || ty == Types::POISON
-                || self.any_text(place.ty, ty);
+                || self.any_text(place.ty, ty)
+                || self.vendors_twin(place.ty, ty);
             let is_bit = self.is_bit(&place);
             if !same || is_bit {
                 let (have, want) = (self.type_name(place.ty), self.type_name(ty));
@@ -378,8 +380,16 @@ impl Checker<'_, '_> {
             call.in_outs.push((var, place));
             return true;
         }
-        let checked = self.expr(value, Some(ty));
-        let checked = self.coerce(checked, ty);
+        let checked = match *self.types().get(ty) {
+            Type::Reference { target, kind: ast::RefKind::Alias } => {
+                let Some(bound) = self.alias_to(value, target, ty) else { return false };
+                bound
+            }
+            _ => {
+                let checked = self.expr(value, Some(ty));
+                self.coerce(checked, ty)
+            }
+        };
         let ok = !matches!(checked.kind, ExprKind::Poison);
         call.inputs.push((var, checked));
         ok
@@ -394,6 +404,15 @@ impl Checker<'_, '_> {
             ) => a == b && dimensions.len() == *open as usize,
             _ => false,
         }
+    }
+
+    /// Whether the vendors see no difference: an enumeration and the integer in which it is stored.
+    fn vendors_twin(&self, a: TypeId, b: TypeId) -> bool {
+        let is_enum = |ty| matches!(self.types().get(ty), Type::Enum(_));
+        let is_plain = |ty| matches!(self.types().get(ty), Type::Elementary(_));
+        self.types().vendor
+            && (is_enum(a) && is_plain(b) || is_plain(a) && is_enum(b))
+            && self.types().storage(a) == self.types().storage(b)
     }
 
     /// Whether both are strings of one width.

@@ -287,12 +287,12 @@ impl Checker<'_, '_> {
         if self.model.is_testing(self.scope) {
             return true;
         }
-        // The vendors' programs have no secrets.
-        if self.types().vendor && self.model.pou(class).kind == PouKind::Program {
-            return true;
-        }
         let owner = self.model.declarer(class, var);
         let (access, kind) = (self.model.pou(class).vars[var].access, self.model.pou(class).vars[var].kind);
+        // With the vendors what is local can be read from everywhere, and that of a program written too.
+        if self.types().vendor && kind == VarKind::Local && access == ast::Access::Protected {
+            return true;
+        }
         if self.model.accessible(owner, access, self.scope) {
             return true;
         }

@@ -233,7 +233,7 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn named_raw(&mut self, expr: &ast::Expr, want: Option<TypeId>, writing: bool) -> Named {
+    pub(super) fn named_raw(&mut self, expr: &ast::Expr, want: Option<TypeId>, writing: bool) -> Named {
         let span = expr.span;
         match &expr.kind {
             Ast::Name(name) => self.named_root(name, want, writing),

@@ -1,10 +1,11 @@
 //! References: REF, ADR, `^`, `?=`, `REF=`, pointer arithmetic.
 
 use super::Checker;
+use super::place::Named;
 use crate::ast::{self, Area, Argument, BinaryOp as Op, Name, RefKind};
 use crate::diagnostic::Code;
 use crate::hir::{BinaryOp, Expr, ExprKind, Intrinsic, Mode, Place, Root, Step, StmtKind, Value};
-use crate::ir::IntOp;
+use crate::ir::{Cond, IntOp};
 use crate::layout::Elementary;
 use crate::memory::Memory;
 use crate::model::VarKind;
@@ -23,6 +24,7 @@ impl Checker<'_, '_> {
             "REF" => RefKind::To,
             "ADR" => RefKind::Pointer,
             "SIZEOF" => return Some(self.size_of(name, arguments, span)),
+            "__ISVALIDREF" if self.types().vendor => return Some(self.is_bound(name, arguments, span)),
             _ => return None,
         };
         if kind == RefKind::Pointer {
@@ -35,6 +37,27 @@ impl Checker<'_, '_> {
         };
         let Some(place) = self.variable(value) else { return Some(Self::poison(span)) };
         Some(self.reference_to(place, kind, span))
+    }
+
+    /// `__ISVALIDREF(r)`: whether a REFERENCE TO leads anywhere.
+    fn is_bound(&mut self, name: &Name, arguments: &[Argument], span: Span) -> Expr {
+        let [Argument { name: None, value: Some(value), .. }] = arguments else {
+            let message = format!("`{}` takes one REFERENCE TO", name.text);
+            self.report(Code::WrongArgumentCount, span, message);
+            return Self::poison(span);
+        };
+        let Named::Place(place) = self.named_raw(value, None, false) else { return Self::poison(span) };
+        let Type::Reference { kind: RefKind::Alias, .. } = *self.types().get(place.ty) else {
+            if place.ty != Types::POISON {
+                let have = self.type_name(place.ty);
+                self.report(Code::NotAReference, value.span, format!("{have} is no REFERENCE TO"));
+            }
+            return Self::poison(span);
+        };
+        let reference = self.load(place);
+        let null = Self::integer(0, Types::NULL, span);
+        let kind = ExprKind::Compare(Cond::Ne, Box::new(reference), Box::new(null));
+        Expr { kind, ty: Types::BOOL, span }
     }
 
     /// The reference to a place that lasts.
@@ -238,10 +261,18 @@ impl Checker<'_, '_> {
     pub(super) fn bind(&mut self, target: &ast::Expr, value: &ast::Expr) -> Option<StmtKind> {
         let place = self.raw_target(target)?;
         let Type::Reference { target: wanted, kind: RefKind::Alias } = *self.types().get(place.ty) else {
-            let have = self.type_name(place.ty);
-            self.report(Code::NotAReference, target.span, format!("{have} is no REFERENCE TO"));
+            if place.ty != Types::POISON {
+                let have = self.type_name(place.ty);
+                self.report(Code::NotAReference, target.span, format!("{have} is no REFERENCE TO"));
+            }
             return None;
         };
+        let bound = self.alias_to(value, wanted, place.ty)?;
+        Some(StmtKind::Assign(place, bound))
+    }
+
+    /// What a REFERENCE TO `wanted`, which is of the type `alias`, binds to.
+    pub(super) fn alias_to(&mut self, value: &ast::Expr, wanted: TypeId, alias: TypeId) -> Option<Expr> {
         let source = self.expr_or_place(value)?;
         let bound = match source {
             PlaceOrValue::Value(value) => value,
@@ -256,11 +287,11 @@ impl Checker<'_, '_> {
         }
         let bound = if have == wanted && !matches!(bound.ty, Types::NULL) {
             let span = bound.span;
-            Expr { kind: ExprKind::Convert(Box::new(bound), Mode::Same), ty: place.ty, span }
+            Expr { kind: ExprKind::Convert(Box::new(bound), Mode::Same), ty: alias, span }
         } else {
-            self.coerce(bound, place.ty)
+            self.coerce(bound, alias)
         };
-        (!matches!(bound.kind, ExprKind::Poison)).then_some(StmtKind::Assign(place, bound))
+        (!matches!(bound.kind, ExprKind::Poison)).then_some(bound)
     }
 
     /// NULL and what else is no place, or the place.

@@ -295,7 +295,9 @@ impl<'a> Model<'a> {
         let nearest = suggest::nearest(&name.text, known.chain(elementary)).map(str::to_owned);
         let finding =
             self.sink.report(Code::UnknownType, name.span, format!("type `{}` is not declared", name.text));
-        if let Some(nearest) = nearest {
+        if let Some(help) = suggest::vendor::help(&name.text) {
+            finding.help(help);
+        } else if let Some(nearest) = nearest {
             finding.help(format!("did you mean `{nearest}`?"));
         }
     }

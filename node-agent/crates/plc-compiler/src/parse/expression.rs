@@ -456,6 +456,14 @@ impl<'a> Parser<'a> {
         self.node(ExprKind::Members(members), span, below)
     }
 
+    /// The elements of an array up to the end of its declaration.
+    pub(super) fn bare_list(&mut self) -> Expr {
+        let start = self.span();
+        let elements = self.nested(Self::initial_elements).unwrap_or_default();
+        let below = elements.iter().flat_map(|(_, values)| values).map(|v| v.height).max().unwrap_or(0);
+        self.node(ExprKind::Elements(elements), start.to(self.last_span()), below)
+    }
+
     /// `1, 3(9), 2(4, 5)`
     fn initial_elements(&mut self) -> Vec<(Option<Expr>, Vec<Expr>)> {
         let mut elements = Vec::new();

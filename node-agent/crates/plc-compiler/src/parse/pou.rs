@@ -1,6 +1,7 @@
 //! Declarations of a file: programs, functions, function blocks, types, globals, namespaces.
 
 use super::{Parser, address, starts_declaration};
+use crate::Dialect;
 use crate::ast::{
     AccessDecl, Address, AddressAt, Decl, Edge, Expr, Name, Pou, PouKind, Section, Stmt, TypeDecl, TypeRef,
     TypeRefKind, VarGroup, VarSection,
@@ -180,6 +181,11 @@ impl Parser<'_> {
             Kind::Keyword(Keyword::VarTemp) => Section::Temp,
             Kind::Keyword(Keyword::VarExternal) => Section::External,
             Kind::Keyword(Keyword::VarGlobal) => Section::Global,
+            // Its variables are known all the same, so that it is one message.
+            _ if self.at_word("VAR_STAT") => {
+                self.not_supported(self.span(), "VAR_STAT, variables that all instances share,");
+                Section::Local
+            }
             _ => return None,
         };
         let qualified = if section == Section::Global { self.take_mark() } else { None };
@@ -201,6 +207,8 @@ impl Parser<'_> {
                 break;
             }
         }
+        // The vendors' constant inputs come from the caller all the same.
+        constant &= self.dialect != Dialect::Codesys || section != Section::Input;
         let groups = self.variable_groups(Keyword::EndVar);
         self.end_var(span);
         Some(VarSection { section, constant, retain, persistent, access, groups, span, qualified })
@@ -259,7 +267,8 @@ impl Parser<'_> {
         let init = match self.kind() {
             Kind::Assign => {
                 self.bump();
-                Some(self.initial_value())
+                let list = matches!(ty.kind, TypeRefKind::Array { .. }) && self.at_bare_list();
+                Some(if list { self.bare_list() } else { self.initial_value() })
             }
             Kind::LeftParen | Kind::LeftBracket
                 if matches!(ty.kind, TypeRefKind::Named(_) | TypeRefKind::Array { .. }) =>
@@ -280,6 +289,13 @@ impl Parser<'_> {
             self.vendor_extension(start, "an initial value without `:=`");
         }
         if named {
+            let values = self.initial_value();
+            // Then the first were parameters.
+            if self.kind() != Kind::Assign {
+                return Some(values);
+            }
+            self.not_supported(values.span, "the call of FB_init with parameters");
+            self.bump();
             return Some(self.initial_value());
         }
         let before = self.at;
@@ -299,7 +315,14 @@ impl Parser<'_> {
         if self.at > before + 2 {
             self.not_supported(start.to(self.last_span()), "the call of FB_init with parameters");
         }
-        None
+        self.eat(Kind::Assign).then(|| self.initial_value())
+    }
+
+    /// Whether the elements of an array stand without brackets, as the vendors once had it.
+    fn at_bare_list(&self) -> bool {
+        let value = !matches!(self.kind(), Kind::LeftBracket | Kind::LeftParen | Kind::Ident);
+        self.dialect == Dialect::Codesys
+            && (value || self.kind() == Kind::LeftParen && self.peek(2) == Kind::Assign)
     }
 
     /// `%B4`, counted from the start of the structure.
