@@ -193,6 +193,8 @@ pub(crate) struct Model<'a> {
     pub(crate) tests: Vec<test::TestCase<'a>>,
     /// Initial values of structure fields, by structure and field.
     pub(crate) field_inits: HashMap<(usize, usize), Init>,
+    /// Members that structures have from others, all together.
+    inherited_members: usize,
     /// A method uses a VAR_IN_OUT of its function block, so instances remember whether it is bound.
     pub(crate) in_outs_shared: bool,
     /// The instances of programs that others name, as globals: by program.
@@ -241,6 +243,7 @@ impl<'a> Model<'a> {
             configurations: Vec::new(),
             tests: Vec::new(),
             field_inits: HashMap::new(),
+            inherited_members: 0,
             in_outs_shared: false,
             named_programs: BTreeMap::new(),
             image_high: [0; 3],

@@ -23,6 +23,9 @@ pub(crate) fn elementary_name(key: &str) -> Option<Elementary> {
     }
 }
 
+/// Bounds the time that long rows of EXTENDS take.
+const MAX_INHERITED: usize = 100_000;
+
 impl<'a> Model<'a> {
     pub(super) fn resolve_all_types(&mut self) {
         for at in 0..self.type_order.len() {
@@ -217,7 +220,16 @@ impl<'a> Model<'a> {
             return Vec::new();
         };
         match *self.types.get(resolved.ty) {
-            Type::Struct(index) => self.types.structs[index].fields.clone(),
+            Type::Struct(index) => {
+                let fields = &self.types.structs[index].fields;
+                self.inherited_members += fields.len();
+                if self.inherited_members <= MAX_INHERITED {
+                    return fields.clone();
+                }
+                let message = format!("structures have more than {MAX_INHERITED} members from others");
+                self.sink.report(Code::StateTooLarge, base.span, message);
+                Vec::new()
+            }
             Type::Poison => Vec::new(),
             _ => {
                 let message = format!("`{}` is no structure", base.text);
