@@ -47,6 +47,11 @@ generate: ## write the CRD YAML and the reference pages anew from the types
 fuzz: ## the decoders and the compiler on random input, longer than in the tests
 	@scripts/fuzz
 
+# More than this much memory is mapped for its own: the frames of each program are fresh pages, not zeroed ones.
+.PHONY: differential
+differential: ## make differential N=1000000 FROM=0: generated programs on both engines, from that seed
+	@MALLOC_MMAP_THRESHOLD_=262144 cargo run --release --locked -q -p lineshaft-differential-tests -- run $(or $(N),100000) $(or $(FROM),0)
+
 .PHONY: clean
 clean: ## remove build outputs and the quickstart's data
 	@rm -rf target .lineshaft tests/.venv tests/.tools

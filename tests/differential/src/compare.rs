@@ -1,127 +1,138 @@
-//! One program on both engines.
+//! One unit of programs on both engines.
 
-use lineshaft_plc_compiler::layout::{Elementary, Layout, TypeDesc, TypeId};
+use crate::nan::Floats;
+use lineshaft_plc_compiler::diagnostic::Severity;
 use lineshaft_plc_compiler::{Program, SourceUnit, compile};
-use lineshaft_plc_runtime::engine::{EngineKind, EngineOptions};
-use lineshaft_plc_runtime::fault::FaultRecord;
-use lineshaft_plc_runtime::virt::{Simulation, options};
+use lineshaft_plc_runtime::engine::{EngineKind, EngineOptions, Machine};
+use lineshaft_plc_runtime::virt::options;
+use std::ops::AddAssign;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 const INTERVAL_NS: u64 = 10_000_000;
 /// Scans of each program.
-const SCANS: u64 = 4;
-/// Back edges in one scan after which a program is taken to be endless.
+const SCANS: i64 = 4;
+/// Back edges in one run of a program after which it is taken to be endless.
 const BACK_EDGES: u64 = 3_000;
 
-/// What became of a program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It does not compile.
-    Refused,
-    /// All scans ended well.
-    Completed,
-    /// It faulted, on both engines alike.
-    Faulted,
+/// What became of programs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Units that do not compile.
+    pub refused: u64,
+    /// Units that ran.
+    pub units: u64,
+    /// Program instances that ran.
+    pub programs: u64,
+    /// Those of them that faulted in some scan.
+    pub faulted: u64,
+    /// Runs after which a float was NaN on both engines, with another sign or payload.
+    pub other_nan: u64,
+    /// Units that did something else because of that, and the same with one NaN for all.
+    pub seen_nan: u64,
 }
 
-/// Runs it on both engines. `Err` tells a difference.
-pub fn compare(text: &str) -> Result<Verdict, String> {
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.refused += other.refused;
+        self.units += other.units;
+        self.programs += other.programs;
+        self.faulted += other.faulted;
+        self.other_nan += other.other_nan;
+        self.seen_nan += other.seen_nan;
+    }
+}
+
+/// Runs it on both engines. `counted`: machine code counts back edges as the interpreter does, and so must end at
+/// the same one; else a run that the interpreter ends is left out. `attention` ends what runs.
+pub fn compare(text: &str, counted: bool, attention: &Arc<AtomicU32>) -> Result<Tally, String> {
     let unit = SourceUnit { name: "generated.st".to_owned(), text: text.to_owned() };
-    let Ok(program) = compile(&[unit], &options(INTERVAL_NS)) else { return Ok(Verdict::Refused) };
-    let program = Arc::new(program);
-    let floats = floats(&program.layout);
-    let counted = side_by_side(&program, Some(BACK_EDGES), &floats)?;
-    let endless = matches!(&counted, Some(fault) if fault.code.name() == "Watchdog");
-    if !endless {
-        side_by_side(&program, None, &floats)
-            .map_err(|difference| format!("without a budget: {difference}"))?;
-    }
-    Ok(if counted.is_some() { Verdict::Faulted } else { Verdict::Completed })
-}
-
-/// Gives the fault that ended both.
-fn side_by_side(
-    program: &Arc<Program>,
-    budget: Option<u64>,
-    floats: &[(u32, u32)],
-) -> Result<Option<Box<FaultRecord>>, String> {
-    let start = |kind| {
-        let options = EngineOptions { kind, budget };
-        Simulation::with(Arc::clone(program), INTERVAL_NS, options).map_err(|error| error.to_string())
-    };
-    let (mut oracle, mut subject) = (start(EngineKind::Interpreter)?, start(EngineKind::Jit)?);
-    if let (EngineKind::Interpreter, refused) = subject.engine() {
-        return Err(format!("not compiled: {}", refused.unwrap_or_default()));
-    }
-    for scan in 1..=SCANS {
-        let (expected, got) = (oracle.step(), subject.step());
-        if expected != got {
-            return Err(format!("scan {scan}: {expected:?} interpreted, {got:?} compiled"));
-        }
-        let (mut a, mut b) = (oracle.state().to_vec(), subject.state().to_vec());
-        for state in [&mut a, &mut b] {
-            unify(state, floats);
-        }
-        if let Some(at) = a.iter().zip(&b).position(|(a, b)| a != b) {
-            let place = program.layout.leaves.iter().rev().find(|leaf| leaf.offset as usize <= at);
-            let path = place.map_or("nothing", |leaf| leaf.path.as_str());
-            let shown = |simulation: &Simulation| {
-                simulation.get(path).map_or_else(|e| e.to_string(), |v| v.to_string())
-            };
-            return Err(format!(
-                "scan {scan}: byte {at} in {path}: {} interpreted, {} compiled; {expected:?}",
-                shown(&oracle),
-                shown(&subject)
-            ));
-        }
-        if let Err(fault) = expected {
-            return Ok(Some(fault));
-        }
-    }
-    Ok(None)
-}
-
-/// Places and sizes of all floats.
-fn floats(layout: &Layout) -> Vec<(u32, u32)> {
-    let mut found = Vec::new();
-    for leaf in &layout.leaves {
-        collect(layout, leaf.ty, leaf.offset, &mut found);
-    }
-    found
-}
-
-fn collect(layout: &Layout, ty: TypeId, at: u32, found: &mut Vec<(u32, u32)>) {
-    match &layout.types[ty.0 as usize] {
-        TypeDesc::Elementary(Elementary::Real) => found.push((at, 4)),
-        TypeDesc::Elementary(Elementary::Lreal) => found.push((at, 8)),
-        TypeDesc::Array { element, dimensions } => {
-            let size = layout.size_of(*element);
-            let count: i64 = dimensions.iter().map(|(low, high)| high - low + 1).product();
-            for position in 0..count as u32 {
-                collect(layout, *element, at + position * size, found);
-            }
-        }
-        TypeDesc::Struct { members, .. } => {
-            for member in members {
-                collect(layout, member.ty, at + member.offset, found);
-            }
-        }
-        _ => {}
+    match compile(&[unit], &options(INTERVAL_NS)) {
+        Ok(program) => Pair::new(Arc::new(program), counted, attention)?.run(),
+        Err(_) => Ok(Tally { refused: 1, ..Tally::default() }),
     }
 }
 
-/// Sign and payload of NaN are the processor's business: which operand they come from depends on registers.
-fn unify(state: &mut [u8], floats: &[(u32, u32)]) {
-    for &(at, size) in floats {
-        let bytes = &mut state[at as usize..(at + size) as usize];
-        let mut word = [0; 8];
-        word[..bytes.len()].copy_from_slice(bytes);
-        let is_nan = match size {
-            4 => f32::from_bits(u64::from_le_bytes(word) as u32).is_nan(),
-            _ => f64::from_le_bytes(word).is_nan(),
+/// Why the compiler refuses it.
+pub fn refusal(text: &str) -> Option<String> {
+    let unit = SourceUnit { name: "generated.st".to_owned(), text: text.to_owned() };
+    compile(&[unit], &options(INTERVAL_NS)).err().map(|list| {
+        let first = list.iter().find(|diagnostic| diagnostic.severity == Severity::Error);
+        first.map_or_else(String::new, ToString::to_string)
+    })
+}
+
+struct Pair {
+    program: Arc<Program>,
+    oracle: Machine,
+    subject: Machine,
+    counted: bool,
+    floats: Option<Floats>,
+    other_nan: u64,
+}
+
+impl Pair {
+    fn new(program: Arc<Program>, counted: bool, attention: &Arc<AtomicU32>) -> Result<Self, String> {
+        let start = |kind, counted: bool| {
+            let options = EngineOptions { kind, budget: counted.then_some(BACK_EDGES) };
+            Machine::new(Arc::clone(&program), Arc::clone(attention), options)
+                .map_err(|error| error.to_string())
         };
-        if is_nan {
-            bytes.fill(0xff);
+        let (oracle, subject) = (start(EngineKind::Interpreter, true)?, start(EngineKind::Jit, counted)?);
+        if let (EngineKind::Interpreter, refused) = (subject.engine(), subject.refused()) {
+            return Err(format!("not compiled: {}", refused.unwrap_or_default()));
         }
+        Ok(Self { program, oracle, subject, counted, floats: None, other_nan: 0 })
+    }
+
+    fn run(mut self) -> Result<Tally, String> {
+        let count = self.program.instances.len();
+        let mut faulted = vec![false; count];
+        for scan in 1..=SCANS {
+            let now = scan * INTERVAL_NS as i64;
+            for (instance, faulted) in faulted.iter_mut().enumerate() {
+                let expected = self.oracle.run(instance, now);
+                let endless = matches!(&expected, Err(fault) if fault.code.name() == "Watchdog");
+                *faulted |= expected.is_err();
+                if endless && !self.counted {
+                    self.subject.state_mut().copy_from_slice(self.oracle.state());
+                    continue;
+                }
+                let program = Arc::clone(&self.program);
+                let name = &program.instances[instance].name;
+                let place = |what: String| format!("scan {scan} of {name}: {what}");
+                let got = self.subject.run(instance, now);
+                if expected != got {
+                    return Err(place(format!("{expected:#?} interpreted, {got:#?} compiled")));
+                }
+                self.same_state().map_err(|what| place(format!("{what}; {expected:?}")))?;
+            }
+        }
+        let faulted = faulted.iter().filter(|faulted| **faulted).count() as u64;
+        Ok(Tally { units: 1, programs: count as u64, faulted, other_nan: self.other_nan, ..Tally::default() })
+    }
+
+    /// NaN for NaN is enough (see [`crate::nan`]); the next run begins with the same on both engines again.
+    fn same_state(&mut self) -> Result<(), String> {
+        if self.oracle.state() == self.subject.state() {
+            return Ok(());
+        }
+        let floats = self.floats.get_or_insert_with(|| Floats::of(&self.program.layout));
+        let Some(at) = floats.first_difference(self.oracle.state(), self.subject.state()) else {
+            self.other_nan += 1;
+            self.subject.state_mut().copy_from_slice(self.oracle.state());
+            return Ok(());
+        };
+        let leaf = self.program.layout.leaves.iter().rev().find(|leaf| leaf.offset as usize <= at);
+        let path = leaf.map_or("nothing", |leaf| leaf.path.as_str());
+        let word = |state: &[u8]| {
+            let start = at & !7;
+            format!("{:02x?}", &state[start..(start + 8).min(state.len())])
+        };
+        Err(format!(
+            "byte {at} in {path}: {} interpreted, {} compiled",
+            word(self.oracle.state()),
+            word(self.subject.state())
+        ))
     }
 }

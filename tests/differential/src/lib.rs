@@ -1,11 +1,22 @@
 //! Generated programs, run on both engines and compared. See the README beside this crate.
 
+mod call;
+mod campaign;
 mod choices;
 mod compare;
 mod expression;
-mod generate;
 mod kinds;
+mod literal;
+mod loops;
+mod moment;
+mod nan;
+mod object;
+mod place;
+mod scope;
 mod statement;
+mod unit;
 
-pub use compare::{Verdict, compare};
-pub use generate::program;
+pub use campaign::{Difference, Outcome, campaign, counted};
+pub use choices::Recipe;
+pub use compare::{Tally, compare, refusal};
+pub use unit::text;

@@ -1,175 +1,193 @@
-//! Statements.
+//! Statements without loops.
 
-use crate::expression::{Place, Scope};
-use crate::kinds::{ALL, INTEGERS, Kind};
+use crate::kinds::{COMMON, Kind};
+use crate::place::Rights;
+use crate::scope::{DEPTH, Scope};
 use std::fmt::Write as _;
-
-/// Nesting of expressions.
-const DEPTH: u32 = 3;
 
 impl Scope<'_, '_> {
     /// Some statements, `level` blocks deep.
-    pub(crate) fn statements(&mut self, level: u32, in_loop: bool) -> String {
+    pub(crate) fn statements(&mut self, level: u32) -> String {
         let mut text = String::new();
-        let count = 1 + self.choices.below(if level == 0 { 9 } else { 4 });
+        let count = 1 + self.choices.below(if level == 0 { 30 } else { 4 });
         for _ in 0..count {
             if self.choices.spent() {
                 break;
             }
-            self.statement(&mut text, level, in_loop);
+            text.push_str(&self.statement(level));
         }
         if text.is_empty() { ";\n".to_owned() } else { text }
     }
 
-    fn statement(&mut self, text: &mut String, level: u32, in_loop: bool) {
+    fn statement(&mut self, level: u32) -> String {
         let deep = level > 2;
-        let _ = match self.choices.below(16) {
-            8 | 9 if !deep => self.if_statement(text, level, in_loop),
-            10 if !deep => self.case(text, level, in_loop),
-            11 | 12 if !deep => self.for_loop(text, level),
-            13 if !deep => self.while_loop(text, level),
-            14 => self.call(text),
-            15 if in_loop => {
-                let condition = self.expression(Kind::Bool, DEPTH);
-                let way = self.choices.of(&["EXIT", "CONTINUE", "RETURN"]);
-                writeln!(text, "IF {condition} THEN {way}; END_IF;")
-            }
-            _ => self.assignment(text),
-        };
+        match self.choices.below(24) {
+            8 | 9 if !deep => self.if_statement(level),
+            10 if !deep => self.case(level),
+            11..14 if !deep => self.for_loop(level),
+            14 if !deep => self.while_loop(level),
+            15 => self.sweep(),
+            16..18 => self.call(),
+            18 => self.alias(),
+            19 => self.choose(),
+            20 => self.reference(),
+            21 => self.leave(),
+            22 if self.choices.percent(20) => format!("ASSERT({});\n", self.expression(Kind::Bool, DEPTH)),
+            _ => self.assignment(),
+        }
     }
 
-    fn assignment(&mut self, text: &mut String) -> std::fmt::Result {
-        let kind = self.choices.of(&ALL);
+    pub(crate) fn assignment(&mut self) -> String {
+        let kind = self.choices.of(&COMMON);
+        self.assignment_of(kind)
+    }
+
+    pub(crate) fn assignment_of(&mut self, kind: Kind) -> String {
         let value = self.expression(kind, DEPTH);
-        match self.place(kind, true) {
-            Some(place) => writeln!(text, "{place} := {value};"),
-            None => Ok(()),
+        let (place, range) = self.target(kind);
+        match range {
+            // Mostly a value that it takes.
+            Some((low, high)) if !self.choices.percent(12) => {
+                let name = kind.name();
+                format!("{place} := LIMIT({name}#{low}, {value}, {name}#{high});\n")
+            }
+            _ => format!("{place} := {value};\n"),
         }
     }
 
-    fn if_statement(&mut self, text: &mut String, level: u32, in_loop: bool) -> std::fmt::Result {
-        let condition = self.expression(Kind::Bool, DEPTH);
-        let inside = self.statements(level + 1, in_loop);
-        write!(text, "IF {condition} THEN\n{inside}")?;
-        if self.choices.percent(40) {
-            let condition = self.expression(Kind::Bool, DEPTH);
-            let inside = self.statements(level + 1, in_loop);
-            write!(text, "ELSIF {condition} THEN\n{inside}")?;
+    fn if_statement(&mut self, level: u32) -> String {
+        let mut text = format!("IF {} THEN\n", self.expression(Kind::Bool, DEPTH));
+        text.push_str(&self.statements(level + 1));
+        if self.choices.percent(30) {
+            let _ = writeln!(text, "ELSIF {} THEN", self.expression(Kind::Bool, DEPTH));
+            text.push_str(&self.statements(level + 1));
         }
         if self.choices.percent(50) {
-            write!(text, "ELSE\n{}", self.statements(level + 1, in_loop))?;
+            let _ = write!(text, "ELSE\n{}", self.statements(level + 1));
         }
-        writeln!(text, "END_IF;")
+        text + "END_IF;\n"
     }
 
-    fn case(&mut self, text: &mut String, level: u32, in_loop: bool) -> std::fmt::Result {
-        let selector = self.expression(self.choices_kind(), DEPTH);
-        writeln!(text, "CASE {selector} OF")?;
-        write!(text, "0:\n{}", self.statements(level + 1, in_loop))?;
-        write!(text, "1, 3..7:\n{}", self.statements(level + 1, in_loop))?;
-        if self.choices.percent(50) {
-            write!(text, "ELSE\n{}", self.statements(level + 1, in_loop))?;
-        }
-        writeln!(text, "END_CASE;")
-    }
-
-    #[expect(clippy::unused_self, reason = "reads like the other sources of kinds")]
-    fn choices_kind(&self) -> Kind {
-        Kind::Int
-    }
-
-    fn for_loop(&mut self, text: &mut String, level: u32) -> std::fmt::Result {
-        let kind = self.choices.of(&INTEGERS);
-        let Some(variable) = self.place_to_write(kind) else { return Ok(()) };
-        let bound = |scope: &mut Self| match scope.choices.below(6) {
-            0..3 => format!("{}#{}", kind.name(), scope.choices.below(11)),
-            // Longer than a stretch between two polls.
-            3 => format!("{}#{}", kind.name(), scope.choices.below(if kind.is_wide() { 700 } else { 120 })),
-            4 => kind.literal(scope.choices),
-            _ => scope.expression(kind, 1),
-        };
-        let (start, end) = (bound(self), bound(self));
-        let step = match self.choices.below(6) {
-            0..4 => String::new(),
-            4 if kind.is_signed() => format!(" BY {}#-{}", kind.name(), 1 + self.choices.below(3)),
-            4 => format!(" BY {}#{}", kind.name(), 1 + self.choices.below(3)),
-            _ => format!(" BY {}", self.expression(kind, 1)),
-        };
-        let inside = self.statements(level + 1, true);
-        write!(text, "FOR {variable} := {start} TO {end}{step} DO\n{inside}END_FOR;\n")
-    }
-
-    /// A variable that may be assigned, and is no element of an array.
-    fn place_to_write(&mut self, kind: Kind) -> Option<String> {
-        let fits =
-            |place: &&Place| matches!(place, Place::Plain { kind: k, writable: true, .. } if *k == kind);
-        let count = self.places.iter().filter(fits).count();
-        let chosen = self.choices.below(count);
-        match self.places.iter().filter(fits).nth(chosen)? {
-            Place::Plain { path, .. } | Place::Array { path, .. } => Some(path.clone()),
-        }
-    }
-
-    /// Mostly one that ends.
-    fn while_loop(&mut self, text: &mut String, level: u32) -> std::fmt::Result {
-        let Some(variable) = self.place_to_write(Kind::Dint) else { return Ok(()) };
-        let end = self.choices.below(12);
+    /// Both ways assign the same variables: what becomes a choice without a branch.
+    fn choose(&mut self) -> String {
+        let kind = self.choices.of(&COMMON[..17]);
+        let target = self.plain(kind, Rights::PASS);
         let condition = self.expression(Kind::Bool, 2);
-        let inside = self.statements(level + 1, true);
+        let (a, b) = self.pair(kind, 3);
+        if self.choices.percent(30) {
+            return format!("IF {condition} THEN {target} := {a}; END_IF;\n");
+        }
+        format!("IF {condition} THEN {target} := {a}; ELSE {target} := {b}; END_IF;\n")
+    }
+
+    fn case(&mut self, level: u32) -> String {
+        let kind = self.choices.of(&[
+            Kind::Int,
+            Kind::Mode,
+            Kind::Dint,
+            Kind::Usint,
+            Kind::Sint,
+            Kind::Byte,
+            Kind::Lint,
+            Kind::Ulint,
+            Kind::Char,
+            Kind::Udint,
+            Kind::Word,
+        ]);
+        // An expression may be of a narrower type, in which the labels do not fit.
+        let narrow = !kind.narrower().is_empty();
+        let selector = if narrow { self.place(kind, Rights::READ) } else { self.expression(kind, DEPTH) };
+        let mut text = format!("CASE {selector} OF\n");
+        for label in self.labels(kind) {
+            let _ = write!(text, "{label}:\n{}", self.statements(level + 1));
+        }
         if self.choices.percent(50) {
-            write!(
-                text,
-                "{variable} := 0;\nWHILE {variable} < {end} AND {condition} DO\n{variable} := {variable} + 1;\n{inside}END_WHILE;\n"
-            )
-        } else {
-            write!(
-                text,
-                "{variable} := 0;\nREPEAT\n{variable} := {variable} + 1;\n{inside}UNTIL {variable} > {end} OR {condition} END_REPEAT;\n"
-            )
+            let _ = write!(text, "ELSE\n{}", self.statements(level + 1));
+        }
+        text + "END_CASE;\n"
+    }
+
+    /// Labels that do not overlap.
+    fn labels(&mut self, kind: Kind) -> Vec<String> {
+        match kind {
+            Kind::Mode => {
+                return [&["idle", "run"][..], &["stop", "idle, run"], &["run", "idle", "stop"]]
+                    [self.choices.below(3)]
+                .iter()
+                .map(|label| (*label).to_owned())
+                .collect();
+            }
+            Kind::Char => return vec!["'a'".to_owned(), "'b'..'z', '7'".to_owned()],
+            _ => {}
+        }
+        let mut values: Vec<i128> =
+            (0..2 + self.choices.below(6)).map(|_| kind.number(&mut self.choices)).collect();
+        values.sort_unstable();
+        values.dedup();
+        let mut labels = Vec::new();
+        let mut rest = values.as_slice();
+        while let [first, tail @ ..] = rest {
+            rest = tail;
+            let mut label = first.to_string();
+            if let ([next, tail @ ..], true) = (rest, self.choices.percent(40)) {
+                let between = if self.choices.percent(60) { ".." } else { ", " };
+                label = format!("{label}{between}{next}");
+                rest = tail;
+            }
+            labels.push(label);
+        }
+        labels
+    }
+
+    /// The same variable under two names.
+    fn alias(&mut self) -> String {
+        let kind = self.choices.of(&COMMON);
+        let name = self.unit.name("r");
+        _ = writeln!(self.declarations, "VAR {name} : REF_TO {}; END_VAR", kind.declared());
+        let target = self.place(kind, Rights::ALL);
+        let mut text = format!("{name} := REF({target});\n");
+        let direct = self.plain(kind, Rights::PASS);
+        for _ in 0..=self.choices.below(4) {
+            let value = self.expression(kind, 2);
+            match self.choices.below(4) {
+                0 => _ = writeln!(text, "{name}^ := {value};"),
+                1 => _ = writeln!(text, "{direct} := {value};"),
+                2 => _ = writeln!(text, "{direct} := {name}^;"),
+                _ => text.push_str(&self.assignment_of(kind)),
+            }
+        }
+        text
+    }
+
+    /// What references lead to changes.
+    fn reference(&mut self) -> String {
+        let kind = self.choices.of(&COMMON);
+        let (a, b) = (self.unit.name("r"), self.unit.name("r"));
+        _ = writeln!(self.declarations, "VAR {a}, {b} : REF_TO {}; END_VAR", kind.declared());
+        let target = self.place(kind, Rights::ALL);
+        let condition = self.expression(Kind::Bool, 2);
+        let written = self.place(kind, Rights::PASS);
+        let value = self.expression(kind, 2);
+        match self.choices.below(4) {
+            0 => format!("{a} := REF({target});\n{b} := {a};\n{b}^ := {value};\n{written} := {a}^;\n"),
+            1 => format!(
+                "IF {condition} THEN {a} := REF({target}); END_IF;\nIF {a} <> NULL THEN {a}^ := {value}; END_IF;\n"
+            ),
+            2 => format!("{b} := REF({target});\n{a} ?= {b};\n{written} := {a}^;\n"),
+            _ => format!(
+                "IF {condition} THEN {a} := REF({target}); {b} := {a}; ELSE {b} := NULL; END_IF;\n\
+                          IF {a} = {b} AND_THEN {b} <> NULL THEN {written} := {b}^; END_IF;\n"
+            ),
         }
     }
 
-    /// An instance, or a function that changes what it gets.
-    fn call(&mut self, text: &mut String) -> std::fmt::Result {
-        let changing: Vec<_> = self.functions.iter().filter(|f| f.changes).cloned().collect();
-        if !changing.is_empty() && self.choices.percent(40) {
-            let callee = &changing[self.choices.below(changing.len())];
-            let mut args: Vec<String> = Vec::new();
-            for (position, kind) in callee.inputs.iter().enumerate() {
-                args.push(format!("p{position} := {}", self.expression(*kind, 2)));
-            }
-            let (Some(target), Some(out)) =
-                (self.place_to_write(Kind::Dint), self.place_to_write(Kind::Dint))
-            else {
-                return Ok(());
-            };
-            let Some(result) = self.place(callee.result, true) else { return Ok(()) };
-            return writeln!(
-                text,
-                "{result} := {}({}, io := {target}, o => {out});",
-                callee.name,
-                args.join(", ")
-            );
-        }
-        if self.instances.is_empty() {
-            return Ok(());
-        }
-        let (name, ty) = self.instances[self.choices.below(self.instances.len())].clone();
-        let flag = self.expression(Kind::Bool, 2);
-        match ty.as_str() {
-            "TON" | "TOF" | "TP" => {
-                writeln!(text, "{name}(IN := {flag}, PT := {});", self.expression(Kind::Time, 1))
-            }
-            "CTU" => {
-                writeln!(text, "{name}(CU := {flag}, R := {}, PV := 3);", self.expression(Kind::Bool, 1))
-            }
-            "R_TRIG" | "F_TRIG" => writeln!(text, "{name}(CLK := {flag});"),
-            _ => {
-                let Some(target) = self.place_to_write(Kind::Dint) else { return Ok(()) };
-                let Some(out) = self.place(Kind::Int, true) else { return Ok(()) };
-                let value = self.expression(Kind::Int, 2);
-                writeln!(text, "{name}(a := {value}, b := {flag}, io := {target}, q => {out});")
-            }
-        }
+    fn leave(&mut self) -> String {
+        let way = match (self.loops_open, self.choices.below(6)) {
+            (0, 0..5) => return self.assignment(),
+            (0, _) | (_, 5) => "RETURN",
+            (_, 0..3) => "EXIT",
+            _ => "CONTINUE",
+        };
+        format!("IF {} THEN {way}; END_IF;\n", self.expression(Kind::Bool, DEPTH))
     }
 }

@@ -1,37 +1,28 @@
-//! As many generated programs as `DIFFERENTIAL_PROGRAMS` says.
+//! As many generated programs as `DIFFERENTIAL_PROGRAMS` says, from the seed that `DIFFERENTIAL_FROM` says.
 
 #![allow(clippy::unwrap_used, reason = "what fails here is the test")]
 
-use lineshaft_differential_tests::{Verdict, compare, program};
-use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
-use std::cell::Cell;
+use lineshaft_differential_tests::campaign;
 
 /// Programs in an ordinary run.
-const PROGRAMS: u32 = 600;
+const PROGRAMS: u64 = 3_000;
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}
 
 #[test]
 fn both_engines_agree() {
-    let programs = std::env::var("DIFFERENTIAL_PROGRAMS").map_or(PROGRAMS, |count| count.parse().unwrap());
-    let config =
-        Config { cases: programs, failure_persistence: None, max_shrink_iters: 3_000, ..Config::default() };
-    let counts = [const { Cell::new(0_u32) }; 3];
-    let numbers = proptest::collection::vec(any::<u16>(), 100..2_500);
-    let result = TestRunner::new(config).run(&numbers, |numbers| {
-        let text = program(&numbers);
-        let verdict =
-            compare(&text).map_err(|difference| TestCaseError::fail(format!("{difference}\n{text}")))?;
-        let count = &counts[verdict as usize];
-        count.set(count.get() + 1);
-        Ok(())
+    let programs = number("DIFFERENTIAL_PROGRAMS", PROGRAMS);
+    let outcome = campaign(number("DIFFERENTIAL_FROM", 0), programs, None, |seed, tally, differences| {
+        println!("seed {seed}: {tally:?}, {differences} differences");
     });
-    if let Err(proptest::test_runner::TestError::Fail(why, _)) = &result {
-        println!("{why}");
+    for difference in &outcome.differences {
+        println!("seed {}: {}\n{}", difference.seed, difference.what, difference.text);
     }
-    assert!(result.is_ok());
-    let [refused, completed, faulted] = counts.map(|count| count.get());
-    println!("{refused} refused, {completed} completed, {faulted} faulted");
-    assert_eq!((Verdict::Refused as usize, Verdict::Faulted as usize), (0, 2));
-    assert!(refused < programs / 5, "{refused} of {programs} programs do not compile");
-    assert!(completed > programs / 10 && faulted > programs / 50);
+    assert!(outcome.differences.is_empty());
+    let tally = outcome.tally;
+    println!("{tally:?}");
+    assert!(tally.refused * 50 < tally.units, "the generator makes what the compiler refuses: {tally:?}");
+    assert!(tally.faulted * 10 > tally.programs && tally.faulted * 2 < tally.programs, "{tally:?}");
 }
