@@ -43,11 +43,13 @@ pub(crate) struct Checker<'m, 'a> {
     /// Labels that JMP can reach from the current statement, with their numbers.
     labels: Vec<(std::rc::Rc<str>, usize)>,
     label_count: usize,
+    /// A call whose ENO tells errors: it is computed at run time, where they are seen.
+    unfolded: Option<Span>,
 }
 
 impl<'m, 'a> Checker<'m, 'a> {
     pub(crate) fn new(model: &'m mut Model<'a>, scope: Option<usize>) -> Self {
-        Self { model, scope, loop_variables: Vec::new(), labels: Vec::new(), label_count: 0 }
+        Self { model, scope, loop_variables: Vec::new(), labels: Vec::new(), label_count: 0, unfolded: None }
     }
 
     fn types(&self) -> &Types<'a> {
@@ -82,7 +84,18 @@ impl<'m, 'a> Checker<'m, 'a> {
 
     /// Makes a node; folds it if all it needs is constant.
     fn make(&self, kind: ExprKind, ty: TypeId, span: Span) -> Expr {
-        fold::fold(self.types(), Expr { kind, ty, span })
+        let expr = Expr { kind, ty, span };
+        if self.unfolded == Some(span) && Self::may_fail(&expr) { expr } else { fold::fold(self.types(), expr) }
+    }
+
+    /// Whether a function of typed values may have an error to tell.
+    fn may_fail(expr: &Expr) -> bool {
+        let operand = match &expr.kind {
+            ExprKind::Convert(operand, _) | ExprKind::Binary(_, operand, _) => Some(&**operand),
+            ExprKind::Choose(_, list) | ExprKind::Intrinsic(_, list) => list.first(),
+            _ => None,
+        };
+        operand.is_some_and(|operand| !matches!(operand.ty, Types::ANY_INT | Types::ANY_REAL))
     }
 
     fn integer(value: i128, ty: TypeId, span: Span) -> Expr {

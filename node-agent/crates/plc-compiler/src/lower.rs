@@ -1,6 +1,7 @@
 //! Typed tree to IR. Cannot fail: what could be wrong has been reported before.
 
 mod call;
+mod error;
 mod expression;
 mod function;
 mod place;

@@ -473,23 +473,16 @@ impl Checker<'_, '_> {
         want: Option<TypeId>,
         span: Span,
     ) -> Expr {
+        // What is folded tells no error.
+        let unfolded = enabling.enabled.as_ref().map(|_| span);
+        let outer = std::mem::replace(&mut self.unfolded, unfolded);
         let value = self.call_expression(callee, arguments, want, span);
+        self.unfolded = outer;
         let value = self.settle(value);
         if matches!(value.kind, ExprKind::Poison) {
             return value;
         }
-        let truth = Self::integer(1, Types::BOOL, span);
-        let mut enable = enabling.enable.unwrap_or(truth);
-        // With ENO connected a division by zero is told there and is no fault.
-        if let (ExprKind::Binary(crate::hir::BinaryOp::Divide, _, divisor), true) =
-            (&value.kind, enabling.enabled.is_some())
-        {
-            let zero = Self::integer(0, divisor.ty, span);
-            let test = ExprKind::Compare(crate::ir::Cond::Ne, divisor.clone(), Box::new(zero));
-            let test = self.make(test, Types::BOOL, span);
-            let both = ExprKind::Shortcut { or: false, a: Box::new(enable), b: Box::new(test) };
-            enable = self.make(both, Types::BOOL, span);
-        }
+        let enable = enabling.enable.unwrap_or_else(|| Self::integer(1, Types::BOOL, span));
         let ty = value.ty;
         let kind = ExprKind::Enabled {
             enable: Box::new(enable),

@@ -94,6 +94,13 @@ pub enum Helper {
         /// WSTRING source.
         wide: bool,
     },
+    /// `(s) -> I64`: 1 if all of it is one literal that [`Helper::FromString`] reads, else 0.
+    TextIsLiteral {
+        /// What it should be.
+        format: TextFormat,
+        /// WSTRING source.
+        wide: bool,
+    },
     /// `(to, to_cap, from)`: STRING to WSTRING or back (`to_wide`), units that do not fit become `?`.
     StrConvert {
         /// Destination is WSTRING.

@@ -405,7 +405,7 @@ impl Verifier<'_> {
             Helper::IntPow => (vec![I64, I64], Some(I64)),
             Helper::StrAssign { .. } | Helper::StrConvert { .. } => (vec![Ptr, I64, Ptr], None),
             Helper::StrConcat { .. } => (vec![Ptr, I64, Ptr, Ptr], None),
-            Helper::StrLen { .. } => (vec![Ptr], Some(I64)),
+            Helper::StrLen { .. } | Helper::TextIsLiteral { .. } => (vec![Ptr], Some(I64)),
             Helper::StrLeft { .. } | Helper::StrRight { .. } => (vec![Ptr, I64, Ptr, I64], None),
             Helper::StrMid { .. } | Helper::StrDelete { .. } => (vec![Ptr, I64, Ptr, I64, I64], None),
             Helper::StrInsert { .. } => (vec![Ptr, I64, Ptr, Ptr, I64], None),

@@ -1,6 +1,7 @@
 //! Calls of functions and instances.
 
 use super::Part;
+use super::error::WELL;
 use super::function::Builder;
 use crate::ast::PouKind;
 use crate::hir::{Call, Expr, Place, Receiver, Root};
@@ -43,8 +44,12 @@ impl Builder<'_, '_, '_, '_> {
         any.then_some(Callee::Slot { slot, class })
     }
 
-    /// Gives the result, or nothing of use where there is none.
-    pub(super) fn call(&mut self, call: &Call, ty: TypeId) -> Value {
+    /// Gives the result, or nothing of use where there is none. `watched`: a standard function around it tells
+    /// errors of this one.
+    pub(super) fn call(&mut self, call: &Call, ty: TypeId, watched: bool) -> Value {
+        if let Some(well) = self.lowerer.memory.model.pou(call.pou).scope.get(WELL).copied() {
+            return self.library_call(call, well, ty, watched);
+        }
         let Some(enable) = &call.enable else {
             let result = self.call_body(call, ty);
             let one = self.constant(Ty::I8, 1);
@@ -54,6 +59,47 @@ impl Builder<'_, '_, '_, '_> {
         let enable = self.expr(enable);
         let result = self.value_if(enable, ty, |b| b.call_body(call, ty));
         self.set_enabled(call.enabled.as_ref(), enable);
+        result
+    }
+
+    /// A function of the library that tells whether it could do what it was asked for.
+    fn library_call(&mut self, call: &Call, well: usize, ty: TypeId, watched: bool) -> Value {
+        let Some(place) = &call.enabled else {
+            let run = |b: &mut Self| {
+                let result = b.call_body(call, ty);
+                if let (true, Some(room)) = (watched, b.output_rooms.get(&well).copied()) {
+                    b.need_room(room);
+                }
+                result
+            };
+            return match &call.enable {
+                Some(enable) => {
+                    let enable = self.expr(enable);
+                    self.value_if(enable, ty, run)
+                }
+                None => run(self),
+            };
+        };
+        let enable = match &call.enable {
+            Some(enable) => self.expr(enable),
+            None => self.constant(Ty::I8, 1),
+        };
+        let cell = self.room(1, 1);
+        let address = self.compute(Ty::Ptr, Op::FrameAddr(cell));
+        self.emit(Op::Store { ptr: address, offset: 0, value: enable });
+        let result = self.value_if(enable, ty, |b| {
+            let result = b.call_body(call, ty);
+            if let Some(room) = b.output_rooms.get(&well).copied() {
+                let from = b.compute(Ty::Ptr, Op::FrameAddr(room));
+                let value = b.compute(Ty::I8, Op::Load { ptr: from, offset: 0 });
+                let to = b.compute(Ty::Ptr, Op::FrameAddr(cell));
+                b.emit(Op::Store { ptr: to, offset: 0, value });
+            }
+            result
+        });
+        let address = self.compute(Ty::Ptr, Op::FrameAddr(cell));
+        let value = self.compute(Ty::I8, Op::Load { ptr: address, offset: 0 });
+        self.set_enabled(Some(place), value);
         result
     }
 
@@ -278,6 +324,7 @@ impl Builder<'_, '_, '_, '_> {
             let from = self.frame_place(room);
             self.assign_from(place, from, ty);
         }
+        self.output_rooms = output_rooms;
         result
     }
 

@@ -5,6 +5,7 @@ use crate::hir::{BinaryOp, Expr, ExprKind, Intrinsic, Mode, Value as Constant};
 use crate::ir::{Cond, Const, FloatOp, Helper, IntOp, MathFn, Op, Ty, Value};
 use crate::layout::Elementary;
 use crate::memory::write_text;
+use crate::span::Span;
 use crate::types::{self, Type, TypeId, Types};
 
 impl Builder<'_, '_, '_, '_> {
@@ -36,10 +37,14 @@ impl Builder<'_, '_, '_, '_> {
             ExprKind::Load(place) => self.load(place),
             ExprKind::Convert(inner, mode) => {
                 if self.lowerer.memory.is_text(expr.ty) || self.lowerer.memory.is_text(inner.ty) {
-                    return self.text_conversion(inner, expr.ty);
+                    return self.text_conversion(inner, expr.ty, expr.span);
                 }
                 let value = self.expr(inner);
-                self.convert(value, inner.ty, expr.ty, *mode)
+                let result = self.convert(value, inner.ty, expr.ty, *mode);
+                if self.is_watched(expr.span) && *mode != Mode::Same {
+                    self.need_fit(value, inner.ty, result, expr.ty);
+                }
+                result
             }
             ExprKind::RangeCheck(inner, low, high) => {
                 let value = self.expr(inner);
@@ -62,22 +67,42 @@ impl Builder<'_, '_, '_, '_> {
             }
             ExprKind::Binary(op, a, b) => {
                 let (a, b) = (self.expr(a), self.expr(b));
-                self.binary(*op, a, b, ty, self.signed(expr.ty))
+                let watched = self.is_watched(expr.span);
+                if watched && *op == BinaryOp::Divide {
+                    let (b, fits) = self.safe_divisor(b);
+                    let quotient = self.binary(*op, a, b, ty, self.signed(expr.ty));
+                    return self.value_or_zero(fits, quotient);
+                }
+                let result = self.binary(*op, a, b, ty, self.signed(expr.ty));
+                if watched {
+                    self.need_finite(result);
+                }
+                result
             }
             ExprKind::Compare(cond, a, b) => self.compare(*cond, a, b),
             ExprKind::Shortcut { or, a, b } => self.shortcut(*or, a, b),
-            ExprKind::Choose(selector, list) => self.choose(selector, list, ty),
-            ExprKind::Intrinsic(intrinsic, args) => self.intrinsic(*intrinsic, args, expr.ty, ty),
-            ExprKind::Call(call) => self.call(call, expr.ty),
+            ExprKind::Choose(selector, list) => self.choose(selector, list, ty, expr.span),
+            ExprKind::Intrinsic(Intrinsic::NearestQuotient, args) if self.is_watched(expr.span) => {
+                let (a, b) = (self.expr(&args[0]), self.expr(&args[1]));
+                let (b, fits) = self.safe_divisor(b);
+                let quotient = self.nearest_quotient(a, b);
+                self.value_or_zero(fits, quotient)
+            }
+            ExprKind::Intrinsic(intrinsic, args) => {
+                let result = self.intrinsic(*intrinsic, args, expr.ty, ty, expr.span);
+                if self.is_watched(expr.span) {
+                    self.need_finite(result);
+                }
+                result
+            }
+            ExprKind::Call(call) => {
+                let watched = self.is_watched(expr.span);
+                self.call(call, expr.ty, watched)
+            }
             ExprKind::Reference(place) => self.reference(place),
             ExprKind::Bound { of, dimension, upper } => self.bound(of, *dimension, *upper),
             ExprKind::Attempt(inner, classes) => self.attempt(inner, classes),
-            ExprKind::Enabled { enable, enabled, value } => {
-                let enable = self.expr(enable);
-                let result = self.value_if(enable, expr.ty, |b| b.expr(value));
-                self.set_enabled(enabled.as_deref(), enable);
-                result
-            }
+            ExprKind::Enabled { enable, enabled, value } => self.enabled(enable, enabled.as_deref(), value),
         }
     }
 
@@ -207,8 +232,11 @@ impl Builder<'_, '_, '_, '_> {
         result
     }
 
-    fn choose(&mut self, selector: &Expr, list: &[Expr], ty: Ty) -> Value {
+    fn choose(&mut self, selector: &Expr, list: &[Expr], ty: Ty, span: Span) -> Value {
         let selector = self.expr(selector);
+        if self.is_watched(span) {
+            self.need_selector(selector, list.len());
+        }
         let join = self.block();
         let result = self.block_param(join, ty);
         for (position, choice) in list.iter().enumerate() {
@@ -263,7 +291,7 @@ impl Builder<'_, '_, '_, '_> {
         self.compute(target, op)
     }
 
-    fn intrinsic(&mut self, intrinsic: Intrinsic, args: &[Expr], id: TypeId, ty: Ty) -> Value {
+    fn intrinsic(&mut self, intrinsic: Intrinsic, args: &[Expr], id: TypeId, ty: Ty, span: Span) -> Value {
         match intrinsic {
             Intrinsic::Math(f) => {
                 let value = self.expr(&args[0]);
@@ -313,7 +341,7 @@ impl Builder<'_, '_, '_, '_> {
                 self.emit(Op::Helper { helper: Helper::Assert, args });
                 self.constant(Ty::I8, 0)
             }
-            _ => self.text_function(intrinsic, args, id, ty),
+            _ => self.text_function(intrinsic, args, id, ty, span),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Building one function: blocks, values, frame, prologue and epilogue.
 
+use super::error::Watch;
 use super::{Lowerer, Part};
 use crate::ast::{Edge, PouKind};
 use crate::config::InstancePlan;
@@ -61,6 +62,10 @@ pub(super) struct Builder<'b, 'l, 'm, 'a> {
     pub(super) loops: Vec<(BlockId, BlockId)>,
     /// Bounds of arrays that brought them, by dimension.
     pub(super) bounds: Vec<Vec<(Value, Value)>>,
+    /// The standard function whose errors go to its ENO.
+    pub(super) watch: Option<Watch>,
+    /// Where the outputs of the function called last are on the frame.
+    pub(super) output_rooms: HashMap<usize, u32>,
     /// Where labels are.
     pub(super) labels: HashMap<usize, BlockId>,
 }
@@ -145,6 +150,8 @@ impl<'b, 'l, 'm, 'a> Builder<'b, 'l, 'm, 'a> {
             slots: vec![Slot::None; vars],
             loops: Vec::new(),
             bounds: Vec::new(),
+            watch: None,
+            output_rooms: HashMap::new(),
             labels: HashMap::new(),
         };
         builder.block();

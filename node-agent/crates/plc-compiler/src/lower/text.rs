@@ -4,6 +4,7 @@ use super::function::Builder;
 use crate::hir::{Expr, Intrinsic};
 use crate::ir::{Helper, Op, TextFormat, Ty, Value};
 use crate::layout::Elementary;
+use crate::span::Span;
 use crate::types::{self, Type, TypeId};
 
 /// How a value of the type is written and read.
@@ -40,7 +41,7 @@ impl Builder<'_, '_, '_, '_> {
     }
 
     /// A conversion of which at least one side is a string.
-    pub(super) fn text_conversion(&mut self, inner: &Expr, to: TypeId) -> Value {
+    pub(super) fn text_conversion(&mut self, inner: &Expr, to: TypeId, span: Span) -> Value {
         let storage = self.lowerer.memory.model.types.storage(inner.ty);
         match (self.text_type(inner.ty), self.text_type(to), storage) {
             (Some(_), Some((to_wide, capacity)), _) => {
@@ -75,13 +76,23 @@ impl Builder<'_, '_, '_, '_> {
                 let machine = types::machine(target);
                 let read = if matches!(machine, Ty::F32 | Ty::F64) { machine } else { Ty::I64 };
                 let value = self.compute(read, Op::Helper { helper, args: vec![from] });
+                if self.is_watched(span) {
+                    self.need_literal(helper, from, value, target);
+                }
                 if read == machine { value } else { self.compute(machine, Op::Truncate(value)) }
             }
             _ => self.expr(inner),
         }
     }
 
-    pub(super) fn text_function(&mut self, intrinsic: Intrinsic, args: &[Expr], id: TypeId, ty: Ty) -> Value {
+    pub(super) fn text_function(
+        &mut self,
+        intrinsic: Intrinsic,
+        args: &[Expr],
+        id: TypeId,
+        ty: Ty,
+        span: Span,
+    ) -> Value {
         let wide = self.text_type(args[0].ty).is_some_and(|(wide, _)| wide);
         let values: Vec<Value> = args.iter().map(|arg| self.expr(arg)).collect();
         if matches!(intrinsic, Intrinsic::Length | Intrinsic::Find) {
@@ -92,6 +103,9 @@ impl Builder<'_, '_, '_, '_> {
             };
             let length = self.compute(Ty::I64, Op::Helper { helper, args: values });
             return if ty == Ty::I64 { length } else { self.compute(ty, Op::Truncate(length)) };
+        }
+        if self.is_watched(span) {
+            self.need_part(intrinsic, &values, wide);
         }
         let helper = match intrinsic {
             Intrinsic::Left => Helper::StrLeft { wide },

@@ -96,6 +96,13 @@ pub(crate) fn call(
             let text = if wide { narrowed(&memory[s], &mut narrow) } else { &memory[s] };
             Ok(text::read(format, text).map_or(0, |(value, _)| value.to_slot(single)))
         }
+        Helper::TextIsLiteral { format, wide } => {
+            let s = content(memory, a0, wide)?;
+            let mut narrow = [0; TEXT_MAX];
+            let units = s.len() / width(wide);
+            let text = if wide { narrowed(&memory[s], &mut narrow) } else { &memory[s] };
+            Ok(u64::from(text::read(format, text).is_some_and(|(_, used)| used == units)))
+        }
         Helper::StrConvert { to_wide } => convert(memory, scratch, a0, a1, a2, to_wide),
         // Taken by the caller.
         Helper::Math(_) | Helper::Pow | Helper::Atan2 | Helper::IntPow | Helper::Assert => Ok(0),
