@@ -215,7 +215,10 @@ pub fn cases_page(cases: &[Case]) -> Result<String, String> {
         let side = |side, list| {
             Ok::<_, String>(match reason(table, side, list)? {
                 Some(why) => format!("* {side}: {why}\n"),
-                None => format!("* {side}: {}\n", links(list)),
+                // A line each: additions of several people then stand beside each other.
+                None => {
+                    list.iter().fold(format!("* {side}\n"), |text, case| text + "  * " + &link(case) + "\n")
+                }
             })
         };
         let empty = Shown::default();
@@ -263,16 +266,16 @@ fn cell(table: &str, side: &str, list: &[&str]) -> Result<String, String> {
         return Ok(links(list));
     }
     let first = links(&list[..IN_A_CELL]);
-    let more = list.len() - IN_A_CELL;
-    Ok(format!("{first}, [{more} more](language-cases.md#{})", table.to_lowercase()))
+    Ok(format!("{first}, [all](language-cases.md#{})", table.to_lowercase()))
 }
 
 fn links(list: &[&str]) -> String {
-    let link = |name: &&str| {
-        let short = name.rsplit('/').next().unwrap_or(name).replace('_', " ");
-        format!("[{short}](../../tests/language/cases/{name}.st)")
-    };
-    list.iter().map(link).collect::<Vec<_>>().join(", ")
+    list.iter().map(|case| link(case)).collect::<Vec<_>>().join(", ")
+}
+
+fn link(case: &str) -> String {
+    let short = case.rsplit('/').next().unwrap_or(case).replace('_', " ");
+    format!("[{short}](../../tests/language/cases/{case}.st)")
 }
 
 /// Why a table has no case of a side. `Err`: it has none and no reason, or one although a reason says it cannot.

@@ -328,6 +328,8 @@ pub(crate) enum Section {
     Temp,
     External,
     Global,
+    /// VAR_INST: of a method, but kept in the object.
+    Instance,
 }
 
 #[derive(Debug)]

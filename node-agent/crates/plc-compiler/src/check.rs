@@ -14,6 +14,7 @@ mod reference;
 mod standard;
 mod statement;
 mod test;
+mod vendor;
 
 pub(crate) use constant::{constant, constant_integer, initial_value};
 
@@ -85,7 +86,11 @@ impl<'m, 'a> Checker<'m, 'a> {
     /// Makes a node; folds it if all it needs is constant.
     fn make(&self, kind: ExprKind, ty: TypeId, span: Span) -> Expr {
         let expr = Expr { kind, ty, span };
-        if self.unfolded == Some(span) && Self::may_fail(&expr) { expr } else { fold::fold(self.types(), expr) }
+        if self.unfolded == Some(span) && Self::may_fail(&expr) {
+            expr
+        } else {
+            fold::fold(self.types(), expr)
+        }
     }
 
     /// Whether a function of typed values may have an error to tell.

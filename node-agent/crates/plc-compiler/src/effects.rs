@@ -232,6 +232,10 @@ impl Writes<'_, '_> {
                 }
                 self.expr(value);
             }
+            ExprKind::Taken(place, value) => {
+                self.place(place);
+                self.expr(value);
+            }
             ExprKind::Reference(place) => self.place(place),
             ExprKind::Poison | ExprKind::Const(_) | ExprKind::Load(_) | ExprKind::Bound { .. } => {}
         }

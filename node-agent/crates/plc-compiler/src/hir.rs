@@ -58,6 +58,8 @@ pub(crate) enum ExprKind {
     },
     /// The reference if it leads to an object of one of these classes, else NULL.
     Attempt(Box<Expr>, Vec<usize>),
+    /// Whether the reference is not NULL, after it went to the place.
+    Taken(Box<Place>, Box<Expr>),
     /// The value if `enable` holds, else the default of its type; `enabled` gets `enable`.
     Enabled {
         enable: Box<Expr>,

@@ -2,6 +2,7 @@
 
 mod initial;
 mod interface;
+mod kept;
 mod list;
 pub(crate) mod object;
 mod resolve;
@@ -39,6 +40,8 @@ pub(crate) enum VarKind {
     /// Another name of a global: index into [`Model::globals`].
     External(usize),
     Global,
+    /// Of a method, but kept in the object: index among the variables of the owner.
+    Kept(usize),
     /// In a mock: a variable of its test, by POU and index.
     Enclosing(usize, usize),
 }

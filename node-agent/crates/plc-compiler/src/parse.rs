@@ -23,6 +23,9 @@ const MAX_NESTING: u32 = 256;
 /// Longest path through an expression tree.
 const MAX_HEIGHT: u16 = 1000;
 
+/// Operators of the dialect Codesys that look like functions.
+const VENDOR_OPERATORS: [&str; 4] = ["__QUERYINTERFACE", "__ISVALIDREF", "__NEW", "__DELETE"];
+
 /// Declarations of one source unit.
 pub(crate) fn parse(text: &str, unit: u32, dialect: Dialect, sink: &mut Sink) -> Vec<Decl> {
     Parser::new(text, unit, dialect, sink).unit()
@@ -301,8 +304,9 @@ impl<'a> Parser<'a> {
         }
         let span = self.bump().span;
         let text = self.slice(span);
-        let vendors = self.dialect == Dialect::Codesys && text.eq_ignore_ascii_case("__ISVALIDREF");
-        if text.starts_with("__") && !self.standard && !vendors {
+        let is_operator = self.dialect == Dialect::Codesys && self.kind() == Kind::LeftParen;
+        let is_operator = is_operator && VENDOR_OPERATORS.iter().any(|name| text.eq_ignore_ascii_case(name));
+        if text.starts_with("__") && !self.standard && !is_operator {
             let message = format!("`{text}`: names beginning with `__` are reserved for the compiler");
             self.sink.report(Code::ReservedName, span, message);
         }

@@ -57,6 +57,9 @@ impl Checker<'_, '_> {
         if let Some(reference) = self.reference_function(name, arguments, span) {
             return reference;
         }
+        if let Some(result) = self.vendor_operator(name, arguments, span) {
+            return result;
+        }
         if let Some(enabling) = self.standard_enabling(arguments) {
             let rest: Vec<Argument> = arguments.iter().filter(|a| !is_enabling(a)).cloned().collect();
             return self.enabled_call(callee, &rest, enabling, want, span);

@@ -278,6 +278,9 @@ impl Checker<'_, '_> {
             if let VarKind::External(global) = kind {
                 return self.global(global, name.span, writing);
             }
+            if let (VarKind::Kept(member), Some(class)) = (kind, self.model.class_at(self.scope)) {
+                return self.own_member(class, member, name.span, writing);
+            }
             if let (VarKind::Enclosing(test, var), true, false) = (kind, constant, writing)
                 && self.is_simple(ty)
             {

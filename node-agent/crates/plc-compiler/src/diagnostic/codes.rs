@@ -108,6 +108,9 @@ codes! {
     OutsideDialect "LS0901" Error "extension outside the chosen dialect"
         "The construct is an extension that `spec.program.dialect` does not switch on."
 
+    NoDynamicMemory "LS0902" Error "no dynamic memory"
+        "A program has all of its memory from the start: nothing is allocated while it runs, so that no scan can run out of it or wait for it."
+
     TypeMismatch "LS3001" Error "types do not fit"
         "The value cannot be converted to the type that is needed here."
     Narrowing "LS3002" Error "implicit conversion would lose information"

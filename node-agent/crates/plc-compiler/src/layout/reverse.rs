@@ -12,12 +12,15 @@ impl Layout {
         let end = |root: &super::Root| root.offset.saturating_add(self.size_of(root.ty));
         let root = self.roots.iter().find(|root| (root.offset..end(root)).contains(&offset))?;
         let exact = want.and_then(|want| self.descend(root.ty, root.offset, offset, &|ty| ty == want, 0));
+        // Without a type it is an object that is asked for, which begins where an array of them does.
+        let is_array = |ty: TypeId| matches!(self.types.get(ty.0 as usize), Some(TypeDesc::Array { .. }));
+        let fallback = |ty| want.is_some() || !is_array(ty);
         let suffix = exact.or_else(|| {
             let is_program = self.sections.programs.contains(&root.offset);
-            if root.offset == offset && !is_program {
+            if root.offset == offset && !is_program && fallback(root.ty) {
                 return Some(String::new());
             }
-            self.inside(root.ty, root.offset, offset, &|_| true, 0)
+            self.inside(root.ty, root.offset, offset, &fallback, 0)
         })?;
         Some(format!("{}{suffix}", root.path))
     }

@@ -161,7 +161,8 @@ impl Builder<'_, '_, '_, '_> {
             (Intrinsic::Insert, [_, _, position]) => (None, Some(*position)),
             _ => return,
         };
-        let length = self.compute(Ty::I64, Op::Helper { helper: Helper::StrLen { wide }, args: vec![values[0]] });
+        let length =
+            self.compute(Ty::I64, Op::Helper { helper: Helper::StrLen { wide }, args: vec![values[0]] });
         let (zero, one) = (self.constant(Ty::I64, 0), self.constant(Ty::I64, 1));
         let mut room = length;
         if let Some(position) = position {

@@ -102,6 +102,7 @@ impl Builder<'_, '_, '_, '_> {
             ExprKind::Reference(place) => self.reference(place),
             ExprKind::Bound { of, dimension, upper } => self.bound(of, *dimension, *upper),
             ExprKind::Attempt(inner, classes) => self.attempt(inner, classes),
+            ExprKind::Taken(place, value) => self.taken(place, value),
             ExprKind::Enabled { enable, enabled, value } => self.enabled(enable, enabled.as_deref(), value),
         }
     }

@@ -92,6 +92,15 @@ impl Builder<'_, '_, '_, '_> {
         self.compute(Ty::I64, Op::Select { cond: fits, a: reference, b: null })
     }
 
+    /// Stores a reference and tells whether it is not NULL.
+    pub(super) fn taken(&mut self, place: &Place, value: &Expr) -> Value {
+        let reference = self.expr(value);
+        let target = self.place(place);
+        self.store_scalar(target, reference);
+        let null = self.constant(Ty::I64, 0);
+        self.compare_values(Cond::Ne, reference, null, false)
+    }
+
     /// The offset in the state block, an `I64`.
     pub(super) fn state_offset(&mut self, reference: Value) -> Value {
         let low = self.constant(Ty::I64, OFFSET_BITS);

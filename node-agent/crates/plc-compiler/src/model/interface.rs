@@ -77,7 +77,7 @@ impl<'a> Model<'a> {
         }
     }
 
-    fn var(name: &Name, ty: TypeId, kind: VarKind, section: &VarSection) -> Var<'a> {
+    pub(super) fn var(name: &Name, ty: TypeId, kind: VarKind, section: &VarSection) -> Var<'a> {
         let public = matches!(kind, VarKind::Input | VarKind::Output | VarKind::InOut);
         Var {
             name: name.clone(),
@@ -167,6 +167,7 @@ impl<'a> Model<'a> {
         for section in self.setup_sections(pou).iter().chain(&decl.sections) {
             self.section(pou, section);
         }
+        self.kept_variables(pou);
         let edges: Vec<usize> = (0..self.pous[pou].vars.len())
             .filter(|v| self.pous[pou].vars[*v].edge.is_some() && !self.pous[pou].vars[*v].inherited)
             .collect();
@@ -207,7 +208,7 @@ impl<'a> Model<'a> {
             PouKind::Class => matches!(section.section, Section::Local | Section::External),
             PouKind::Interface => false,
             PouKind::Method => section.section != Section::Global,
-            _ => true,
+            _ => section.section != Section::Instance,
         };
         if !legal {
             let message = format!("a {} has no such section", pou_kind.text());
@@ -222,6 +223,7 @@ impl<'a> Model<'a> {
             Section::InOut => VarKind::InOut,
             Section::Temp => VarKind::Temp,
             Section::External => VarKind::External(usize::MAX),
+            Section::Instance => VarKind::Kept(usize::MAX),
             Section::Global if pou_kind == PouKind::Program => {
                 self.global_section(0, section);
                 return None;
@@ -247,6 +249,17 @@ impl<'a> Model<'a> {
                 if kind == VarKind::External(usize::MAX) {
                     match self.external(pou, name, resolved.ty) {
                         Some(global) => var.kind = VarKind::External(global),
+                        None => var.ty = Types::POISON,
+                    }
+                    self.add_var(pou, var);
+                    continue;
+                }
+                if kind == VarKind::Kept(usize::MAX) {
+                    let owner = self.pous[pou].owner.unwrap_or(pou);
+                    self.interface(owner);
+                    let kept = self.kept_name(pou, name);
+                    match self.pous[owner].scope.get(&kept.key) {
+                        Some(at) => var.kind = VarKind::Kept(*at),
                         None => var.ty = Types::POISON,
                     }
                     self.add_var(pou, var);
@@ -293,7 +306,7 @@ impl<'a> Model<'a> {
     }
 
     /// Instances live in programs and function blocks only.
-    fn check_member(&mut self, pou: usize, name: &Name, ty: TypeId, kind: VarKind) {
+    pub(super) fn check_member(&mut self, pou: usize, name: &Name, ty: TypeId, kind: VarKind) {
         let Some(inner) = self.instance_in(ty) else { return };
         if kind != VarKind::InOut {
             self.check_abstract(name, ty);

@@ -186,6 +186,10 @@ impl Parser<'_> {
                 self.not_supported(self.span(), "VAR_STAT, variables that all instances share,");
                 Section::Local
             }
+            _ if self.at_word("VAR_INST") => {
+                self.vendor_extension(self.span(), "VAR_INST");
+                Section::Instance
+            }
             _ => return None,
         };
         let qualified = if section == Section::Global { self.take_mark() } else { None };
