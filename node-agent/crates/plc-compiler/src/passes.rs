@@ -3,12 +3,17 @@
 
 mod cfg;
 mod dead;
+mod fold;
+mod forward;
 mod inline;
+mod memory;
 mod pointer;
 mod polls;
 mod promote;
 mod ranges;
 mod region;
+mod same;
+mod select;
 mod set;
 mod strength;
 mod trips;
@@ -98,6 +103,9 @@ impl<'p> Prepared<'p> {
         let shape = Shape::new(&function);
         let pointers = Pointers::new(&function, &shape.order, &self.hulls[func.index()]);
         promote::promote(&mut function, &shape, &pointers, self.module.sites.len());
+        let shape = if select::select(&mut function, &shape) { Shape::new(&function) } else { shape };
+        let shape =
+            if forward::forward(&mut function, &shape, &pointers) { Shape::new(&function) } else { shape };
         ranges::apply(&mut function, &shape);
         let loops = shape.loops().filter(|_| !self.counted);
         if let Some(loops) = &loops {

@@ -92,7 +92,7 @@ impl<'h> Pointers<'h> {
 
     /// `None`: anywhere.
     pub(super) fn of(&self, value: Value) -> Option<Pointer> {
-        self.known[value.index()]
+        self.known.get(value.index()).copied().flatten()
     }
 
     /// Where a pointer may point to, as seen from a function that gets it.

@@ -82,9 +82,9 @@ impl Counted {
         if then.block.index() != one.head || one.inside[otherwise.block.index()] {
             return None;
         }
-        let made: HashMap<Value, &Op> = function.blocks[latch]
-            .insts
-            .iter()
+        let made: HashMap<Value, &Op> = blocks
+            .clone()
+            .flat_map(|block| &function.blocks[block].insts)
             .filter_map(|inst| inst.result.map(|result| (result, &inst.op)))
             .collect();
         let Op::IntCmp { cond, signed: true, a, b } = made.get(cond)? else { return None };
@@ -109,6 +109,11 @@ impl Counted {
             return None;
         }
         let counter = function.blocks[one.head].params.iter().position(|param| *param == counter)?;
+        // The next pass must get what was compared.
+        let passed = then.args[counter];
+        if passed != *a && !matches!(made.get(&passed), Some(Op::Truncate(wide)) if wide == a) {
+            return None;
+        }
         let entries = shape.predecessors[one.head].iter().copied().filter(|p| *p != latch).collect();
         Some(Self { head: one.head, latch, poll, up, next: *a, end: *b, counter, widened, entries })
     }
