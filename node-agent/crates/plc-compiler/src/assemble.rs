@@ -7,7 +7,7 @@ use crate::config::{Initial, InstancePlan, Plan};
 use crate::diagnostic::Code;
 use crate::hir::Init;
 use crate::layout::{
-    Elementary, Layout, Leaf, LeafFlags, Member, Root, Sections, TypeDesc, TypeId as LayoutType,
+    ClassNumber, Elementary, Layout, Leaf, LeafFlags, Member, Root, Sections, TypeDesc, TypeId as LayoutType,
 };
 use crate::memory::reference::Origins;
 use crate::memory::{MAX_STATE, Memory};
@@ -317,9 +317,7 @@ fn hash(layout: &Layout) -> u64 {
         digest.update(format!("|{}|{:?}|{:?}\n", leaf.offset, leaf.bit, leaf.flags));
         digest.update(layout.type_name(leaf.ty));
     }
-    for alias in &layout.aliases {
-        digest.update(format!("{alias:?}\n"));
-    }
+    digest.update(format!("{:?}\n{:?}\n", layout.aliases, layout.classes));
     for ty in &layout.types {
         digest.update(format!("{ty:?}\n"));
     }
@@ -477,7 +475,12 @@ impl LayoutBuilder<'_, '_, '_> {
             }
         }
         let name = model.pou(pou).name.text.to_string();
-        self.push(TypeDesc::Struct { name, members, bytes: shape.bytes as u32 })
+        let ty = self.push(TypeDesc::Struct { name, members, bytes: shape.bytes as u32 });
+        if let Some(offset) = self.memory.class_member(pou) {
+            let number = self.memory.class_id(pou);
+            self.layout.classes.push(ClassNumber { ty, offset, number });
+        }
+        ty
     }
 
     fn push(&mut self, desc: TypeDesc) -> LayoutType {

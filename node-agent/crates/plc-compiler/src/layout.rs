@@ -183,6 +183,17 @@ pub struct Alias {
     pub writable: bool,
 }
 
+/// Where the objects of a class hold its number, by which their methods are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassNumber {
+    /// Of the objects.
+    pub ty: TypeId,
+    /// In the object; 4 bytes.
+    pub offset: u32,
+    /// Means something in this program only.
+    pub number: u32,
+}
+
 /// Sections of the state block.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sections {
@@ -212,6 +223,9 @@ pub struct Layout {
     /// Program instances and global variables as a whole, in order of offset: where a path to something
     /// that is no leaf (a structure, an instance) begins.
     pub roots: Vec<Root>,
+    /// Of the classes that hold their number.
+    #[serde(default)]
+    pub classes: Vec<ClassNumber>,
     /// VAR_ACCESS, in order of declaration.
     #[serde(default)]
     pub aliases: Vec<Alias>,
@@ -297,6 +311,12 @@ impl Layout {
     /// The id of an elementary type: the same in every layout.
     pub fn elementary(of: Elementary) -> TypeId {
         TypeId(of as u32)
+    }
+
+    /// Whether a leaf is the number of an object's class: no value, and another one in each program.
+    pub fn is_class_number(leaf: &Leaf) -> bool {
+        let name = leaf.path.rsplit('.').next().unwrap_or_default();
+        leaf.flags.hidden && name == crate::model::object::CLASS_MEMBER
     }
 
     /// Bytes that a value of the type takes.

@@ -69,6 +69,11 @@ enum Step {
         from: u32,
         to: u32,
     },
+    /// The number that a class has in the new program.
+    Class {
+        to: u32,
+        number: u32,
+    },
     /// A string to a longer one: bytes of one unit.
     Text {
         from: u32,
@@ -95,7 +100,8 @@ impl Plan {
             old.leaves.iter().map(|leaf| (leaf.path.to_ascii_uppercase(), leaf)).collect();
         let mut taken = 0;
         let visible = |leaf: &Leaf| !leaf.flags.hidden && !leaf.flags.constant;
-        for leaf in new.leaves.iter().filter(|leaf| !leaf.flags.constant) {
+        let own = |leaf: &&Leaf| !leaf.flags.constant && !Layout::is_class_number(leaf);
+        for leaf in new.leaves.iter().filter(own) {
             let retained = leaf.flags.retain || leaf.flags.persistent;
             let wanted = keep == Keep::All || retained;
             let source = by_path.get(&old_path(&leaf.path, renames)).filter(|l| wanted && !l.flags.constant);
@@ -197,6 +203,7 @@ impl Step {
                     if double { (value as f64).to_bits() } else { u64::from((value as f32).to_bits()) };
                 put(new, to, if double { 8 } else { 4 }, bits as i64)?;
             }
+            Self::Class { to, number } => put(new, to, 4, i64::from(number))?,
             Self::Double { from, to } => {
                 let value = f32::from_bits(get(old, from, 4, false)? as u32);
                 put(new, to, 8, f64::from(value).to_bits() as i64)?;

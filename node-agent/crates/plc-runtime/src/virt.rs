@@ -162,6 +162,12 @@ impl Simulation {
         self.machine.state()
     }
 
+    /// The state block, for what carries values over.
+    #[cfg(test)]
+    pub(crate) fn state_mut(&mut self) -> &mut [u8] {
+        self.machine.state_mut()
+    }
+
     /// The value at a path.
     pub fn get(&self, path: &str) -> Result<Value, Error> {
         read_json(&self.machine.program().layout, self.machine.state(), path)

@@ -130,3 +130,49 @@ fn going_there_and_back_keeps_the_common_variables() {
     Plan::new(&b, &a, &[], Keep::All).apply(&there, &mut back);
     assert_eq!(back, state);
 }
+
+/// A program whose objects tell by their class which method runs.
+fn objects(before: &str, extra: &str) -> std::sync::Arc<lineshaft_plc_compiler::Program> {
+    let text = format!(
+        "{before}
+        FUNCTION_BLOCK Base
+        VAR n : INT; END_VAR
+        METHOD PUBLIC Id : INT Id := 1; END_METHOD
+        METHOD PUBLIC Ask : INT n := n + 1; Ask := THIS.Id(); END_METHOD
+        END_FUNCTION_BLOCK
+        FUNCTION_BLOCK Derived EXTENDS Base
+        METHOD PUBLIC OVERRIDE Id : INT Id := 2; END_METHOD
+        END_FUNCTION_BLOCK
+        PROGRAM Main
+        VAR {extra} one : Derived; list : ARRAY[1..2] OF Derived; a, b : INT; END_VAR
+        a := one.Ask();
+        b := list[2].Ask();
+        END_PROGRAM"
+    );
+    let unit = lineshaft_plc_compiler::SourceUnit { name: "m.st".into(), text };
+    let options = lineshaft_plc_compiler::Options::default();
+    std::sync::Arc::new(lineshaft_plc_compiler::compile(&[unit], &options).unwrap())
+}
+
+#[test]
+fn objects_have_the_class_numbers_of_the_new_program() {
+    use crate::virt::Simulation;
+    let more = "FUNCTION_BLOCK First END_FUNCTION_BLOCK
+        FUNCTION_BLOCK Second EXTENDS First END_FUNCTION_BLOCK
+        FUNCTION_BLOCK Third EXTENDS First END_FUNCTION_BLOCK";
+    let (old, new) = (objects("", ""), objects(more, "f : ARRAY[1..2] OF Third;"));
+    let numbers = |p: &lineshaft_plc_compiler::Program| {
+        p.layout.classes.iter().map(|class| class.number).collect::<Vec<_>>()
+    };
+    assert_ne!(numbers(&old), numbers(&new), "else this shows nothing");
+    let plan = Plan::new(&old.layout, &new.layout, &[], Keep::All);
+    assert_eq!(plan.refused, []);
+    let mut before = Simulation::new(old, 10_000_000).unwrap();
+    before.step().unwrap();
+    let mut after = Simulation::new(new, 10_000_000).unwrap();
+    plan.apply(before.state(), after.state_mut());
+    after.step().unwrap();
+    for (path, value) in [("Main.one.n", 2), ("Main.list[2].n", 2), ("Main.a", 2), ("Main.b", 2)] {
+        assert_eq!(after.get(path).unwrap(), value, "{path}");
+    }
+}

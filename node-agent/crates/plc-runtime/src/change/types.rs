@@ -47,7 +47,7 @@ impl<'a> Carrier<'a> {
         use TypeDesc as T;
         if self.same(from_ty, to_ty) {
             self.steps.push(Step::Copy { from, to, bytes: self.new.size_of(to_ty) });
-            return Ok(());
+            return self.class_numbers(to_ty, to);
         }
         if self.steps.len() > STEPS_MAX {
             return Err(format!("{} is too large to convert", self.new.type_name(to_ty)));
@@ -108,6 +108,50 @@ impl<'a> Carrier<'a> {
         self.exact = false;
         self.steps.push(step);
         Ok(())
+    }
+
+    /// A copy of whole objects brings the class numbers of the old program: those of the new one go over them.
+    fn class_numbers(&mut self, ty: TypeId, at: u32) -> Result<(), String> {
+        if !self.holds_class(ty) {
+            return Ok(());
+        }
+        let too_large = || Err(format!("{} is too large to convert", self.new.type_name(ty)));
+        if self.steps.len() > STEPS_MAX {
+            return too_large();
+        }
+        if let Some(class) = self.new.classes.iter().find(|class| class.ty == ty) {
+            self.steps.push(Step::Class { to: at + class.offset, number: class.number });
+        }
+        let new = self.new;
+        match &new.types[ty.0 as usize] {
+            TypeDesc::Array { element, dimensions } => {
+                let size = new.size_of(*element);
+                let count = dimensions.iter().map(|(low, high)| (high - low + 1).max(0)).product::<i64>();
+                if count > STEPS_MAX as i64 {
+                    return too_large();
+                }
+                for position in 0..count as u32 {
+                    self.class_numbers(*element, at + position * size)?;
+                }
+            }
+            TypeDesc::Struct { members, .. } => {
+                for member in members {
+                    self.class_numbers(member.ty, at + member.offset)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether an object with a class number is part of a value of the type.
+    fn holds_class(&self, ty: TypeId) -> bool {
+        let own = self.new.classes.iter().any(|class| class.ty == ty);
+        own || match &self.new.types[ty.0 as usize] {
+            TypeDesc::Array { element, .. } => self.holds_class(*element),
+            TypeDesc::Struct { members, .. } => members.iter().any(|member| self.holds_class(member.ty)),
+            _ => false,
+        }
     }
 
     /// Elements that both arrays have keep their values.
