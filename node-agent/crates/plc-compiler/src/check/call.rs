@@ -126,6 +126,16 @@ impl Checker<'_, '_> {
     /// Finds mistakes inside the arguments of a call that is wrong itself.
     pub(super) fn check_loose(&mut self, arguments: &[Argument]) {
         for value in arguments.iter().filter_map(|a| a.value.as_ref()) {
+            self.check_loose_value(value);
+        }
+    }
+
+    /// The argument of a parameter that is not known: an instance may have been right.
+    fn check_loose_value(&mut self, value: &ast::Expr) {
+        use ast::ExprKind as Ast;
+        if matches!(value.kind, Ast::Name(_) | Ast::Member(..) | Ast::Index(..) | Ast::Deref(_) | Ast::This) {
+            self.named(value, None, false);
+        } else {
             self.expr(value, None);
         }
     }
@@ -320,7 +330,7 @@ impl Checker<'_, '_> {
                 finding.help(format!("did you mean `{nearest}`?"));
             }
             if let Some(value) = &argument.value {
-                self.expr(value, None);
+                self.check_loose_value(value);
             }
             return false;
         };
