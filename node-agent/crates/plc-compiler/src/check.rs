@@ -66,6 +66,15 @@ impl<'m, 'a> Checker<'m, 'a> {
         self.model.sink.report(code, span, message)
     }
 
+    /// Reports a construct that Ed. 3 does not have.
+    fn extension(&mut self, span: Span, what: &str) {
+        let standard = self.scope.is_some_and(|pou| self.model.pou(pou).standard);
+        if self.model.options.dialect == crate::Dialect::Iec && !standard {
+            let message = format!("{what} is an extension that the dialect Iec does not have");
+            self.report(Code::OutsideDialect, span, message);
+        }
+    }
+
     /// Reports a construct that only the dominant vendors' dialect has.
     fn vendor_extension(&mut self, span: Span, what: &str) {
         if self.model.options.dialect != crate::Dialect::Codesys {

@@ -493,7 +493,10 @@ impl Checker<'_, '_> {
     ) -> Option<Named> {
         let path = self.path_of(base)?;
         match self.model.find(&path, self.scope)? {
-            Item::Type => Some(Named::Value(self.qualified(&path, member, span))),
+            Item::Type => {
+                self.extension(span, "`.` between an enumeration and its value");
+                Some(Named::Value(self.qualified(&path, member, span)))
+            }
             Item::Namespace => {
                 let name = Name::new(&format!("{}.{}", path.text, member.text), span);
                 match self.model.find(&name, self.scope) {

@@ -17,6 +17,9 @@ pub(super) const NAMES: &[&str] = &[
     "INSERT", "DELETE", "REPLACE", "FIND", "ROUND", "CEIL", "FLOOR", "TRUNC", "TIME", "LTIME", "ASSERT",
 ];
 
+/// Those that Ed. 3 does not have.
+const EXTENSIONS: [&str; 6] = ["TIME", "LTIME", "ASSERT", "ROUND", "CEIL", "FLOOR"];
+
 /// `ADD_INT`: the overloaded name and the type that the arguments must have.
 fn typed_form(key: &str) -> Option<(&str, Elementary)> {
     let (name, ty) = key.rsplit_once('_')?;
@@ -82,6 +85,9 @@ impl Checker<'_, '_> {
         };
         if !NAMES.contains(&key) {
             return None;
+        }
+        if EXTENSIONS.contains(&key) {
+            self.extension(name.span, &format!("the function `{}`", name.text));
         }
         Some(
             self.standard(key, name, arguments, typed.or(want), typed, span)

@@ -40,7 +40,10 @@ impl Parser<'_> {
                 self.bump();
                 let length = match self.kind() {
                     Kind::LeftBracket => Some(Box::new(self.bracketed(Kind::RightBracket, "`]`"))),
-                    Kind::LeftParen => Some(Box::new(self.bracketed(Kind::RightParen, "`)`"))),
+                    Kind::LeftParen => {
+                        self.extension(self.span(), "a length in parentheses");
+                        Some(Box::new(self.bracketed(Kind::RightParen, "`)`")))
+                    }
                     _ => None,
                 };
                 TypeRefKind::String { wide, length }
