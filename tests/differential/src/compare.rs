@@ -7,7 +7,7 @@ use lineshaft_plc_runtime::engine::{EngineKind, EngineOptions, Machine};
 use lineshaft_plc_runtime::virt::options;
 use std::ops::AddAssign;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 const INTERVAL_NS: u64 = 10_000_000;
 /// Scans of each program.
@@ -95,7 +95,7 @@ impl Pair {
                 let endless = matches!(&expected, Err(fault) if fault.code.name() == "Watchdog");
                 *faulted |= expected.is_err();
                 if endless && !self.counted {
-                    self.subject.state_mut().copy_from_slice(self.oracle.state());
+                    self.end_early(instance, now);
                     continue;
                 }
                 let program = Arc::clone(&self.program);
@@ -110,6 +110,15 @@ impl Pair {
         }
         let faulted = faulted.iter().filter(|faulted| **faulted).count() as u64;
         Ok(Tally { units: 1, programs: count as u64, faulted, other_nan: self.other_nan, ..Tally::default() })
+    }
+
+    /// Machine code that does not count must end all the same when it is told to: no endless loop is without its
+    /// poll. What it does until then differs from what the interpreter did.
+    fn end_early(&mut self, instance: usize, now: i64) {
+        self.subject.attention().store(1, Ordering::Relaxed);
+        let _ = self.subject.run(instance, now);
+        self.subject.attention().store(0, Ordering::Relaxed);
+        self.subject.state_mut().copy_from_slice(self.oracle.state());
     }
 
     /// NaN for NaN is enough (see [`crate::nan`]); the next run begins with the same on both engines again.
