@@ -52,8 +52,16 @@ impl Scope<'_, '_> {
             let value = self.expression(*kind, depth - 1);
             list.push(if named { format!("{name} := {value}") } else { value });
         }
+        let mut passed: Vec<(Kind, String)> = Vec::new();
         for (name, kind) in &callee.in_outs {
-            list.push(format!("{name} := {}", self.place(*kind, Rights::PASS)));
+            // The same variable twice, now and then.
+            let again = passed.iter().find(|(other, _)| other == kind).map(|(_, place)| place.clone());
+            let place = match again {
+                Some(place) if self.choices.percent(50) => place,
+                _ => self.place(*kind, Rights::PASS),
+            };
+            list.push(format!("{name} := {place}"));
+            passed.push((*kind, place));
         }
         if let Some((name, kind)) = &callee.open {
             list.push(format!("{name} := {}", self.array(*kind)));

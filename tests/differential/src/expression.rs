@@ -1,6 +1,6 @@
 //! Expressions of a given type.
 
-use crate::kinds::{BITS, COMMON, INTEGERS, Kind, NUMBERS, ORDERED};
+use crate::kinds::{BITS, INTEGERS, Kind, NUMBERS, ORDERED, SCALARS};
 use crate::place::Rights;
 use crate::scope::Scope;
 
@@ -30,6 +30,12 @@ impl Scope<'_, '_> {
     }
 
     pub(crate) fn leaf(&mut self, kind: Kind) -> String {
+        if kind.is_integer()
+            && self.choices.percent(30)
+            && let Some((name, _, other)) = self.loops.last().cloned()
+        {
+            return if other == kind { name } else { format!("{}_TO_{}({name})", other.name(), kind.name()) };
+        }
         if kind.is_aggregate() || self.choices.percent(78) {
             self.place(kind, Rights::READ)
         } else {
@@ -160,7 +166,7 @@ impl Scope<'_, '_> {
                 format!("{shift}({value}, {})", self.choices.below(70))
             }
             _ => {
-                let from = self.choices.of(&COMMON[..17]);
+                let from = self.choices.of(&SCALARS);
                 self.converted(from, kind, depth)
             }
         }

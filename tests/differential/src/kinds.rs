@@ -52,6 +52,10 @@ pub(crate) const COMMON: [Kind; 46] = [
     Text, Int, Dint, Bool, Lreal, Real, Int, Dint, Lint, Bool, Sint, Udint, Ltime, Date, Tod, Dt, Char,
     Wchar, Wtext, Mode, Level, Row, Inner, Both, Outer, Word, Usint, Dint, Int, Bool,
 ];
+/// Those of them that are neither dates nor aggregates.
+pub(crate) const SCALARS: [Kind; 17] = [
+    Int, Bool, Dint, Sint, Lint, Usint, Uint, Udint, Ulint, Byte, Word, Dword, Lword, Real, Lreal, Time, Text,
+];
 /// Types that arithmetic is done in.
 pub(crate) const INTEGERS: [Kind; 8] = [Int, Dint, Sint, Lint, Usint, Uint, Udint, Ulint];
 /// Types with an order.

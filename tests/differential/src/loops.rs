@@ -1,6 +1,6 @@
 //! Loops.
 
-use crate::kinds::{COMMON, Kind};
+use crate::kinds::Kind;
 use crate::place::Rights;
 use crate::scope::{DEPTH, Scope};
 use std::fmt::Write as _;
@@ -39,10 +39,15 @@ impl Scope<'_, '_> {
         let step = step.map_or_else(String::new, |step| format!(" BY {step}"));
         let known = self.loops.len();
         if let (true, Ok(first @ -1_000..=1_000)) = (simple, start.parse::<i64>()) {
-            self.loops.push((variable.clone(), first, kind.is_signed()));
+            self.loops.push((variable.clone(), first, kind));
         }
         self.loops_open += 1;
-        let inside = self.statements(level + 1);
+        let mut inside = self.statements(level + 1);
+        if self.choices.percent(7) {
+            let value = self.expression(kind, 2);
+            let _ =
+                writeln!(inside, "IF {} THEN {variable} := {value}; END_IF;", self.expression(Kind::Bool, 2));
+        }
         self.loops_open -= 1;
         self.loops.truncate(known);
         let typed =
@@ -67,7 +72,7 @@ impl Scope<'_, '_> {
         let variable = self.plain(kind, Rights::PASS);
         let end = self.choices.below(12);
         let condition = self.expression(Kind::Bool, 2);
-        self.loops.push((variable.clone(), 0, kind.is_signed()));
+        self.loops.push((variable.clone(), 0, kind));
         self.loops_open += 1;
         let inside = self.statements(level + 1);
         self.loops_open -= 1;
@@ -87,7 +92,7 @@ impl Scope<'_, '_> {
 
     /// Over an array, element by element: what the passes are there for.
     pub(crate) fn sweep(&mut self) -> String {
-        let kind = self.choices.of(&COMMON[..17]);
+        let kind = self.unit.scalar(&mut self.choices);
         let counter =
             self.choices.of(&[Kind::Int, Kind::Dint, Kind::Sint, Kind::Lint, Kind::Usint, Kind::Udint]);
         let (name, index) = (self.array(kind), self.plain(counter, Rights::PASS));

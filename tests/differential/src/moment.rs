@@ -1,6 +1,6 @@
 //! Expressions of times, dates and strings.
 
-use crate::kinds::{COMMON, Kind};
+use crate::kinds::{Kind, SCALARS};
 use crate::scope::Scope;
 
 impl Scope<'_, '_> {
@@ -100,7 +100,7 @@ impl Scope<'_, '_> {
                 _ => format!("STRING_TO_WSTRING({})", self.expression(Kind::Text, depth - 1)),
             },
             _ => {
-                let from = self.choices.of(&COMMON[..16]);
+                let from = self.choices.of(&SCALARS[..16]);
                 format!("{}_TO_{}({})", from.name(), kind.name(), self.expression(from, depth - 1))
             }
         }

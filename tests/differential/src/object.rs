@@ -1,7 +1,7 @@
 //! Classes behind an interface: a base, a class derived from it, and one of its own.
 
 use crate::choices::Choices;
-use crate::kinds::{COMMON, Kind};
+use crate::kinds::Kind;
 use crate::place::{Place, Rights};
 use crate::scope::{Callee, DEPTH, Home, Scope, Unit};
 use std::fmt::Write as _;
@@ -21,7 +21,7 @@ pub(crate) struct Hierarchy {
 /// The classes, their interface and one instance of each.
 pub(crate) fn hierarchy(mut choices: Choices<'_>, unit: &mut Unit) {
     let recursive = choices.percent(35);
-    let mut methods = vec![method(&mut choices, "First"), method(&mut choices, "Second")];
+    let mut methods = vec![method(&mut choices, unit, "First"), method(&mut choices, unit, "Second")];
     if recursive {
         methods.push(Callee {
             name: "Walk".to_owned(),
@@ -30,7 +30,7 @@ pub(crate) fn hierarchy(mut choices: Choices<'_>, unit: &mut Unit) {
             ..Callee::default()
         });
     }
-    let property = choices.of(&COMMON[..17]);
+    let property = unit.scalar(&mut choices);
     let mut interface = "INTERFACE Able\n".to_owned();
     for method in &methods {
         let _ = writeln!(interface, "{}END_METHOD", header(method, ""));
@@ -59,9 +59,9 @@ pub(crate) fn hierarchy(mut choices: Choices<'_>, unit: &mut Unit) {
     unit.objects = Some(Hierarchy { objects, ..known });
 }
 
-fn method(choices: &mut Choices<'_>, name: &str) -> Callee {
+fn method(choices: &mut Choices<'_>, unit: &Unit, name: &str) -> Callee {
     let kinds = |choices: &mut Choices<'_>, prefix: &str, count: usize| {
-        (0..count).map(|n| (format!("{prefix}{n}"), choices.of(&COMMON))).collect::<Vec<_>>()
+        (0..count).map(|n| (format!("{prefix}{n}"), unit.kind(choices))).collect::<Vec<_>>()
     };
     let (inputs, in_outs, outputs) = (choices.below(3), choices.below(2), choices.below(2));
     Callee {
@@ -69,7 +69,7 @@ fn method(choices: &mut Choices<'_>, name: &str) -> Callee {
         inputs: kinds(choices, "in", inputs),
         in_outs: kinds(choices, "io", in_outs),
         outputs: kinds(choices, "out", outputs),
-        result: Some(choices.of(&COMMON)),
+        result: Some(unit.kind(choices)),
         ..Callee::default()
     }
 }
@@ -99,7 +99,7 @@ fn class(
     let mut text = String::new();
     let mut members = base.unwrap_or_default().to_vec();
     for _ in 0..=choices.below(4) {
-        let (member, kind) = (unit.name("m"), choices.of(&COMMON));
+        let (member, kind) = (unit.name("m"), unit.kind(choices));
         let _ = writeln!(text, "VAR PUBLIC {member} : {}; END_VAR", kind.declared());
         Place::plain(&member, kind, Rights { refer: false, ..Rights::ALL }).expand(&mut members);
     }

@@ -172,10 +172,12 @@ impl Scope<'_, '_> {
         match self.choices.below(20) {
             0..5 => literal(self),
             5..13 if !self.loops.is_empty() => {
-                let (name, start, signed) = self.loops[self.choices.below(self.loops.len())].clone();
+                let (name, start, kind) = self.loops[self.choices.below(self.loops.len())].clone();
                 match (low - start, self.choices.below(8)) {
                     (0, 0..7) => name,
-                    (shift, _) if shift.abs() > 50 || !signed && (shift < 0 || low < 0) => literal(self),
+                    (shift, _) if shift.abs() > 50 || !kind.is_signed() && (shift < 0 || low < 0) => {
+                        literal(self)
+                    }
                     (_, 0..4) => format!("({name} MOD {count} + {low})"),
                     (shift, 4..7) => format!("({name} + {shift})"),
                     _ => format!("({name} + 1)"),

@@ -1,7 +1,7 @@
 //! Where code stands: what it sees, and what it declares when it needs it.
 
 use crate::choices::Choices;
-use crate::kinds::{INTEGERS, Kind};
+use crate::kinds::{COMMON, INTEGERS, Kind, SCALARS};
 use crate::object::Hierarchy;
 use crate::place::{Piece, Place, Rights};
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 /// Nesting of expressions.
 pub(crate) const DEPTH: u32 = 3;
 /// Bytes of `%M` that located variables share.
-const MEMORY: usize = 24;
+const MEMORY: usize = 16;
 
 /// Something that can be called with arguments: a function, a method, a function block.
 #[derive(Clone, Debug, Default)]
@@ -50,11 +50,26 @@ pub(crate) struct Unit {
     pub(crate) global_arrays: Vec<(String, Kind)>,
     /// See [`crate::unit::text`].
     pub(crate) one_nan: bool,
+    /// Types that most variables have, so that they meet.
+    pub(crate) favourites: Vec<Kind>,
+    /// Many variables share few bytes of `%M`.
+    pub(crate) located: bool,
     /// Names given so far.
     pub(crate) names: usize,
 }
 
 impl Unit {
+    /// A type, mostly a favourite.
+    pub(crate) fn kind(&self, choices: &mut Choices<'_>) -> Kind {
+        if choices.percent(60) { choices.of(&self.favourites) } else { choices.of(&COMMON) }
+    }
+
+    /// The same among scalars and strings.
+    pub(crate) fn scalar(&self, choices: &mut Choices<'_>) -> Kind {
+        let kind = self.kind(choices);
+        if SCALARS.contains(&kind) { kind } else { choices.of(&SCALARS) }
+    }
+
     pub(crate) fn name(&mut self, prefix: &str) -> String {
         self.names += 1;
         format!("{prefix}{}", self.names)
@@ -88,8 +103,8 @@ pub(crate) struct Scope<'u, 'c> {
     /// Variables of the interface type.
     pub(crate) interfaces: Vec<String>,
     pub(crate) arrays: Vec<(String, Kind)>,
-    /// Variables of the loops around: name, first value, whether the type has a sign.
-    pub(crate) loops: Vec<(String, i64, bool)>,
+    /// Variables of the loops around: name, first value, type.
+    pub(crate) loops: Vec<(String, i64, Kind)>,
     /// Loops around the statement.
     pub(crate) loops_open: u32,
 }
@@ -162,7 +177,11 @@ impl<'u, 'c> Scope<'u, 'c> {
         plain: bool,
     ) -> (String, Place) {
         let mut place = Place::plain(name, kind, rights);
-        match self.choices.below(16) {
+        let way = match (self.unit.located, self.choices.below(16)) {
+            (true, 4..8) => 15,
+            (_, way) => way,
+        };
+        match way {
             9..12 if !plain => {
                 let bounds = self.choices.of::<&[(i64, i64)]>(&[
                     &[(0, 7)],

@@ -1,6 +1,6 @@
 //! Statements without loops.
 
-use crate::kinds::{COMMON, Kind};
+use crate::kinds::Kind;
 use crate::place::Rights;
 use crate::scope::{DEPTH, Scope};
 use std::fmt::Write as _;
@@ -38,7 +38,7 @@ impl Scope<'_, '_> {
     }
 
     pub(crate) fn assignment(&mut self) -> String {
-        let kind = self.choices.of(&COMMON);
+        let kind = self.unit.kind(&mut self.choices);
         self.assignment_of(kind)
     }
 
@@ -70,7 +70,7 @@ impl Scope<'_, '_> {
 
     /// Both ways assign the same variables: what becomes a choice without a branch.
     fn choose(&mut self) -> String {
-        let kind = self.choices.of(&COMMON[..17]);
+        let kind = self.unit.scalar(&mut self.choices);
         let target = self.plain(kind, Rights::PASS);
         let condition = self.expression(Kind::Bool, 2);
         let (a, b) = self.pair(kind, 3);
@@ -141,7 +141,7 @@ impl Scope<'_, '_> {
 
     /// The same variable under two names.
     fn alias(&mut self) -> String {
-        let kind = self.choices.of(&COMMON);
+        let kind = self.unit.kind(&mut self.choices);
         let name = self.unit.name("r");
         _ = writeln!(self.declarations, "VAR {name} : REF_TO {}; END_VAR", kind.declared());
         let target = self.place(kind, Rights::ALL);
@@ -161,7 +161,7 @@ impl Scope<'_, '_> {
 
     /// What references lead to changes.
     fn reference(&mut self) -> String {
-        let kind = self.choices.of(&COMMON);
+        let kind = self.unit.kind(&mut self.choices);
         let (a, b) = (self.unit.name("r"), self.unit.name("r"));
         _ = writeln!(self.declarations, "VAR {a}, {b} : REF_TO {}; END_VAR", kind.declared());
         let target = self.place(kind, Rights::ALL);

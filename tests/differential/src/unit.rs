@@ -25,6 +25,8 @@ pub fn text(recipe: &Recipe, one_nan: bool) -> String {
     }
     let header = recipe.parts.first().map_or(&[][..], Vec::as_slice);
     let mut header = Choices::new(header);
+    unit.favourites = (0..4).map(|_| header.of(&COMMON)).collect();
+    unit.located = header.percent(25);
     let mut programs = Vec::new();
     for numbers in recipe.parts.iter().skip(1) {
         let mut choices = Choices::new(numbers);
@@ -63,7 +65,7 @@ fn declared(text: &str) -> String {
 fn parameters(scope: &mut Scope<'_, '_>, section: &str, most: usize, rights: Rights) -> Vec<(String, Kind)> {
     let mut list = Vec::new();
     for _ in 0..scope.choices.below(most + 1) {
-        let kind = scope.choices.of(&COMMON);
+        let kind = scope.unit.kind(&mut scope.choices);
         let name = scope.unit.name("p");
         let edge = section == "VAR_INPUT" && kind == Kind::Bool && scope.home == Home::Block;
         let edge = match scope.choices.below(6) {
@@ -82,7 +84,7 @@ fn open_array(scope: &mut Scope<'_, '_>) -> Option<(String, Kind)> {
     if !scope.choices.percent(25) {
         return None;
     }
-    let kind = scope.choices.of(&COMMON[..17]);
+    let kind = scope.unit.scalar(&mut scope.choices);
     let name = scope.unit.name("p");
     let _ = writeln!(scope.declarations, "VAR_IN_OUT {name} : ARRAY[*] OF {}; END_VAR", kind.declared());
     let mut place = Place::plain(&name, kind, Rights { refer: false, ..Rights::ALL });
@@ -97,14 +99,14 @@ fn function(choices: Choices<'_>, unit: &mut Unit) {
     let name = unit.name("F");
     let mut scope = Scope::new(choices, unit, Home::Function);
     let own = Rights { refer: false, ..Rights::ALL };
-    let result = scope.choices.of(&COMMON);
+    let result = scope.unit.kind(&mut scope.choices);
     let inputs = parameters(&mut scope, "VAR_INPUT", 3, own);
-    let in_outs = parameters(&mut scope, "VAR_IN_OUT", 2, own);
+    let in_outs = parameters(&mut scope, "VAR_IN_OUT", 3, own);
     let outputs = parameters(&mut scope, "VAR_OUTPUT", 1, own);
     let open = open_array(&mut scope);
     let mut references = Vec::new();
     if scope.choices.percent(30) {
-        let (parameter, kind) = (scope.unit.name("p"), scope.choices.of(&COMMON));
+        let (parameter, kind) = (scope.unit.name("p"), scope.unit.kind(&mut scope.choices));
         let _ = writeln!(scope.declarations, "VAR_INPUT {parameter} : REF_TO {}; END_VAR", kind.declared());
         Place::plain(&format!("{parameter}^"), kind, own).expand(&mut scope.places);
         references.push((parameter, kind));
@@ -144,7 +146,7 @@ fn block(choices: Choices<'_>, unit: &mut Unit) {
         Place::plain(input, *kind, member).expand(&mut scope.places);
     }
     let inputs = parameters(&mut scope, "VAR_INPUT", 2, member);
-    let in_outs = parameters(&mut scope, "VAR_IN_OUT", 2, member);
+    let in_outs = parameters(&mut scope, "VAR_IN_OUT", 3, member);
     let outputs = parameters(&mut scope, "VAR_OUTPUT", 2, member);
     let open = open_array(&mut scope);
     // Methods see what is declared so far, save for VAR_IN_OUT and VAR_TEMP.
@@ -177,7 +179,7 @@ fn block_method(choices: Choices<'_>, unit: &mut Unit, seen: Vec<Place>) -> (Cal
     let name = unit.name("M");
     let mut scope = Scope::new(choices, unit, Home::Function);
     scope.places = seen;
-    let result = scope.choices.of(&COMMON);
+    let result = scope.unit.kind(&mut scope.choices);
     let own = Rights { refer: false, ..Rights::ALL };
     let inputs = parameters(&mut scope, "VAR_INPUT", 2, own);
     Place::plain(&name, result, own).expand(&mut scope.places);
