@@ -107,7 +107,7 @@ impl Worker {
         Err(Difference { seed, what, text })
     }
 
-    /// A difference that is there only while NaN has several forms is none: see [`crate::nan`].
+    /// A difference that is there only while NaN has several forms is none: see [`crate::allowed`].
     fn attempt(&self, recipe: &Recipe, seed: u64) -> Result<Tally, String> {
         match self.attempt_with(recipe, seed, false) {
             Ok(tally) => Ok(tally),

@@ -1,5 +1,6 @@
 //! Generated programs, run on both engines and compared. See the README beside this crate.
 
+mod allowed;
 mod call;
 mod campaign;
 mod choices;
@@ -9,7 +10,6 @@ mod kinds;
 mod literal;
 mod loops;
 mod moment;
-mod nan;
 mod object;
 mod place;
 mod scope;

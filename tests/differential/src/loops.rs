@@ -37,6 +37,9 @@ impl Scope<'_, '_> {
             _ => (kind.literal(&mut self.choices), kind.literal(&mut self.choices), self.step(kind, false)),
         };
         let step = step.map_or_else(String::new, |step| format!(" BY {step}"));
+        let typed = |value: &str| {
+            if value.parse::<i128>().is_ok() { format!("{name}#{value}") } else { value.to_owned() }
+        };
         let known = self.loops.len();
         if let (true, Ok(first @ -1_000..=1_000)) = (simple, start.parse::<i64>()) {
             self.loops.push((variable.clone(), first, kind));
@@ -44,15 +47,14 @@ impl Scope<'_, '_> {
         self.loops_open += 1;
         let mut inside = self.statements(level + 1);
         if self.choices.percent(7) {
-            let value = self.expression(kind, 2);
+            // Back to where it began: an endless loop, now and then.
+            let value = if self.choices.percent(50) { typed(&start) } else { self.expression(kind, 2) };
             let _ =
                 writeln!(inside, "IF {} THEN {variable} := {value}; END_IF;", self.expression(Kind::Bool, 2));
         }
         self.loops_open -= 1;
         self.loops.truncate(known);
-        let typed =
-            |value: String| if value.parse::<i128>().is_ok() { format!("{name}#{value}") } else { value };
-        format!("FOR {variable} := {} TO {}{step} DO\n{inside}END_FOR;\n", typed(start), typed(end))
+        format!("FOR {variable} := {} TO {}{step} DO\n{inside}END_FOR;\n", typed(&start), typed(&end))
     }
 
     /// A step up or down; downwards an unsigned loop wraps instead.

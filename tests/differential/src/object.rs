@@ -153,7 +153,7 @@ fn body(
             Place::plain(name, *kind, own).expand(&mut scope.places);
         }
     }
-    let mut statements = scope.statements(1);
+    let mut statements = scope.statements(0);
     let result = method.result.unwrap_or(Kind::Int);
     if method.name == "Walk" {
         let _ = writeln!(statements, "IF depth > 0 THEN Walk := next.Walk(depth - 1) + 1; END_IF;");

@@ -179,6 +179,7 @@ impl<'u, 'c> Scope<'u, 'c> {
         let mut place = Place::plain(name, kind, rights);
         let way = match (self.unit.located, self.choices.below(16)) {
             (true, 4..8) => 15,
+            (true, 2 | 3) if kind == Kind::Bool => 15,
             (_, way) => way,
         };
         match way {
@@ -217,7 +218,7 @@ impl<'u, 'c> Scope<'u, 'c> {
                 place.rights = Rights { pass: false, refer: false, ..rights };
                 (format!(" : {} ({low}..{high});", kind.name()), place)
             }
-            15 if self.home == Home::Program && (kind != Kind::Bool || !need.pass && !need.refer) => {
+            15 if self.home != Home::Function && (kind != Kind::Bool || !need.pass && !need.refer) => {
                 match self.address(kind) {
                     Some(address) => {
                         let whole = kind != Kind::Bool;
@@ -254,7 +255,7 @@ impl<'u, 'c> Scope<'u, 'c> {
     fn address(&mut self, kind: Kind) -> Option<String> {
         let (letter, size) = match kind {
             Kind::Bool => {
-                return Some(format!("%MX{}.{}", self.choices.below(MEMORY), self.choices.below(8)));
+                return Some(format!("%MX{}.{}", self.choices.below(MEMORY / 2), self.choices.below(8)));
             }
             Kind::Real => ('D', 4),
             Kind::Lreal | Kind::Time => ('L', 8),

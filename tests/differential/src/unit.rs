@@ -112,7 +112,7 @@ fn function(choices: Choices<'_>, unit: &mut Unit) {
         references.push((parameter, kind));
     }
     Place::plain(&name, result, own).expand(&mut scope.places);
-    let body = scope.statements(1);
+    let body = scope.statements(0);
     let value = scope.expression(result, 2);
     let text = format!(
         "FUNCTION {name} : {}\n{}{}{body}{name} := {value};\nEND_FUNCTION\n",
@@ -183,7 +183,7 @@ fn block_method(choices: Choices<'_>, unit: &mut Unit, seen: Vec<Place>) -> (Cal
     let own = Rights { refer: false, ..Rights::ALL };
     let inputs = parameters(&mut scope, "VAR_INPUT", 2, own);
     Place::plain(&name, result, own).expand(&mut scope.places);
-    let body = scope.statements(1);
+    let body = scope.statements(0);
     let text = format!(
         "METHOD PUBLIC {name} : {}\n{}{}{body}END_METHOD\n",
         result.declared(),
