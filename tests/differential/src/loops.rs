@@ -92,6 +92,30 @@ impl Scope<'_, '_> {
         }
     }
 
+    /// Variables of one type, read and written in turn: parameters and globals that may be the same.
+    pub(crate) fn tangle(&mut self) -> String {
+        let kind = self.unit.scalar(&mut self.choices);
+        let mut names: Vec<String> = Vec::new();
+        for _ in 0..3 {
+            names.push(self.plain(kind, Rights::PASS));
+        }
+        let mut text = String::new();
+        for _ in 0..3 + self.choices.below(4) {
+            let (to, a, b) = (self.choices.below(3), self.choices.below(3), self.choices.below(3));
+            let (to, a, b) = (&names[to], &names[a], &names[b]);
+            _ = match kind {
+                kind if kind.is_integer() => writeln!(text, "{to} := {a} * {}#3 + {b};", kind.name()),
+                Kind::Bool | Kind::Byte | Kind::Word | Kind::Dword | Kind::Lword => {
+                    writeln!(text, "{to} := {a} XOR NOT {b};")
+                }
+                _ => writeln!(text, "{to} := {a}; {a} := {b};"),
+            };
+        }
+        let counter = self.integer_kind();
+        let counter = self.plain(counter, Rights::PASS);
+        format!("FOR {counter} := 0 TO {} DO\n{text}END_FOR;\n", self.choices.below(9))
+    }
+
     /// Over an array, element by element: what the passes are there for.
     pub(crate) fn sweep(&mut self) -> String {
         let kind = self.unit.scalar(&mut self.choices);

@@ -29,6 +29,7 @@ impl Scope<'_, '_> {
             15 => self.sweep(),
             16..18 => self.call(),
             18 => self.alias(),
+            7 => self.tangle(),
             19 => self.choose(),
             20 => self.reference(),
             21 => self.leave(),
