@@ -45,17 +45,19 @@ pub(crate) fn check_addresses(model: &mut Model<'_>) {
         let fields = model.types.structs.iter().flat_map(|def| &def.fields);
         let fields = fields.map(|field| (&field.name, field.ty, field.address));
         for (name, ty, address) in variables.chain(fields) {
-            if let Some((Address { at: Some(at), .. }, span)) = address
-                && ty != Types::POISON
-                && !fits(&memory, ty, at)
-            {
-                wrong.push((span, at.bits, name.text.clone(), model.types.name(ty)));
+            let Some((Address { at, .. }, span)) = address else { continue };
+            if !model.is_plain(ty) {
+                let message = format!("`{}` cannot lie in the process image: it is no plain data", name.text);
+                wrong.push((Code::BadOverlap, span, message));
+            } else if let Some(at) = at.filter(|at| ty != Types::POISON && !fits(&memory, ty, *at)) {
+                let (name, ty) = (&name.text, model.types.name(ty));
+                let message = format!("`{name}` is {ty}, but its address is one of {} bits", at.bits);
+                wrong.push((Code::AddressTypeMismatch, span, message));
             }
         }
     }
-    for (span, bits, name, ty) in wrong {
-        let message = format!("`{name}` is {ty}, but its address is one of {bits} bits");
-        model.sink.report(Code::AddressTypeMismatch, span, message);
+    for (code, span, message) in wrong {
+        model.sink.report(code, span, message);
     }
 }
 

@@ -114,6 +114,9 @@ pub struct Function {
     pub value_types: Vec<Ty>,
     /// Bytes of the frame, a multiple of 8. Its content is undefined at entry.
     pub frame_bytes: u32,
+    /// Of a body or method in a program with pointers: bytes of an object of the class that declares it, which
+    /// [`Op::CallVirtual`] checks. Else 0.
+    pub object_bytes: u32,
     /// What faults at some places mean, once passes have moved code and variables. An instruction whose site is
     /// `module.sites.len() + n` has the context `n`.
     pub contexts: Vec<Context>,
@@ -473,7 +476,9 @@ pub enum Op {
     },
     /// Call a method of the object at `this`, chosen by its class: entry `class` of slot `slot` of
     /// [`Module::dispatch`], with `this` and `args`. Fault `NullReference` where the class has no entry, fault
-    /// `StackOverflow` where more than [`crate::MAX_DISPATCH_DEPTH`] of these calls are open at one time.
+    /// `StackOverflow` where more than [`crate::MAX_DISPATCH_DEPTH`] of these calls are open at one time, fault
+    /// `PointerRange` where [`Function::object_bytes`] of the method do not lie in the state block at `this`: in a program
+    /// with pointers the class is a number that anything may have overwritten.
     CallVirtual {
         /// Row of the table.
         slot: u32,

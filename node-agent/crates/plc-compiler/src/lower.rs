@@ -145,11 +145,22 @@ impl<'l, 'm, 'a> Lowerer<'l, 'm, 'a> {
         while let Some((version @ (pou, test), part)) = self.open.pop() {
             self.check_frame(pou)?;
             self.enter_test(test);
-            let function = self.body(pou, part);
+            let mut function = self.body(pou, part);
+            function.object_bytes = self.object_bytes(pou);
             let id = self.functions[&(version, part)];
             self.module.functions[id.index()] = function;
         }
         Ok(())
+    }
+
+    /// Bytes that a body or method may access behind `this`, for a program in which pointers may lead it to a
+    /// place that holds less; else 0.
+    fn object_bytes(&self, pou: usize) -> u32 {
+        let class = self.memory.model.pou(pou).owner.unwrap_or(pou);
+        if !self.memory.has_pointers || !self.memory.model.is_class(class) {
+            return 0;
+        }
+        u32::try_from(self.memory.pou(class).bytes).unwrap_or(u32::MAX)
     }
 
     /// The state block gets its final size.

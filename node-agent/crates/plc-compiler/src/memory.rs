@@ -35,6 +35,8 @@ pub(crate) struct Memory<'m, 'a> {
     classes: HashMap<usize, u32>,
     /// The program has pointers, which can be moved.
     pub(crate) has_pointers: bool,
+    /// A BOOL or a string of the program may hold bytes that no value of its type has.
+    pub(crate) is_overlaid: bool,
 }
 
 impl<'m, 'a> Memory<'m, 'a> {
@@ -48,6 +50,7 @@ impl<'m, 'a> Memory<'m, 'a> {
             referring: RefCell::default(),
             classes: dispatched.zip(1..).collect(),
             has_pointers: model.types.has_pointers(),
+            is_overlaid: model.is_overlaid(),
         }
     }
 

@@ -204,6 +204,8 @@ pub(crate) struct Model<'a> {
     pub(crate) named_programs: BTreeMap<usize, usize>,
     /// One past the highest byte of I, Q, M that is addressed directly.
     pub(crate) image_high: [u32; 3],
+    /// Variables of instances, not scalars, are filled from the process image.
+    pub(crate) image_fills: bool,
     type_entries: HashMap<Rc<str>, TypeEntry<'a>>,
     /// Keys of the declared types, in order.
     type_order: Vec<Rc<str>>,
@@ -250,6 +252,7 @@ impl<'a> Model<'a> {
             in_outs_shared: false,
             named_programs: BTreeMap::new(),
             image_high: [0; 3],
+            image_fills: false,
             type_entries: HashMap::new(),
             type_order: Vec::new(),
             enum_values: HashMap::new(),

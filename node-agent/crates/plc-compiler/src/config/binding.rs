@@ -102,6 +102,11 @@ impl<'a> Planner<'_, 'a> {
         if self.refused(path, declared, address, span) {
             return;
         }
+        if !self.model.is_plain(ty) {
+            let message = format!("`{path}` cannot lie in the process image: it is no plain data");
+            self.model.sink.report(Code::BadOverlap, span, message);
+            return;
+        }
         if steps.len() == 1 && self.is_alone(instance) {
             // The code of this program serves one instance: the variable can be image bytes itself.
             self.model.pous[pou].vars[var].address = Some((address, address_span));
@@ -109,6 +114,7 @@ impl<'a> Planner<'_, 'a> {
             let message = format!("an address for `{path}`, inside of a program that no task runs,");
             self.model.sink.report(Code::NotSupportedYet, span, format!("{message} is not supported yet"));
         } else {
+            self.model.image_fills |= self.model.types.storage(ty).is_none();
             self.plan.instances[instance].images.push(ImageCopy { path: steps, ty, address });
         }
     }

@@ -26,6 +26,7 @@ impl Builder<'_, '_, '_, '_> {
     fn object_callee(&mut self, call: &Call, ty: TypeId, this: Value) -> Callee {
         let Some((class, method)) = &call.dispatch else { return Callee::Fixed(call.pou) };
         if let Some(only) = self.lowerer.only_target(self.pou, *class, method) {
+            self.check_object(this, only, self.lowerer.memory.bytes(ty));
             return Callee::Fixed(only);
         }
         let slot = self.lowerer.slot(*class, method);
@@ -33,10 +34,20 @@ impl Builder<'_, '_, '_, '_> {
         Callee::Slot { slot, class }
     }
 
+    /// A call that was found to have one target may still be made on a place that no object of its class holds.
+    /// `known` bytes were checked before.
+    fn check_object(&mut self, this: Value, pou: usize, known: u32) {
+        let bytes = self.lowerer.object_bytes(pou);
+        if bytes > known {
+            self.emit(Op::CheckPointer { ptr: this, bytes, frames: false });
+        }
+    }
+
     /// As [`Builder::object_callee`], for an interface; `None`: nothing implements it.
-    fn interface_callee(&mut self, call: &Call, class: Value) -> Option<Callee> {
+    fn interface_callee(&mut self, call: &Call, class: Value, this: Value) -> Option<Callee> {
         let (interface, method) = call.dispatch.as_ref()?;
         if let Some(only) = self.lowerer.only_target(self.pou, *interface, method) {
+            self.check_object(this, only, 0);
             return Some(Callee::Fixed(only));
         }
         let slot = self.lowerer.slot(*interface, method);
@@ -160,7 +171,7 @@ impl Builder<'_, '_, '_, '_> {
                 let reference = self.expr(value);
                 let this = self.dereferenced(reference, None);
                 let class = self.class_of_reference(reference);
-                match self.interface_callee(call, class) {
+                match self.interface_callee(call, class, this) {
                     Some(callee) => self.function_call(call, callee, Some(this), ty),
                     // No class implements it: the interface was NULL.
                     None => {

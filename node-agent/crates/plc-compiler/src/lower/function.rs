@@ -21,6 +21,7 @@ pub(super) fn empty(name: &str) -> Function {
         blocks: Vec::new(),
         value_types: Vec::new(),
         frame_bytes: 0,
+        object_bytes: 0,
         contexts: Vec::new(),
     }
 }

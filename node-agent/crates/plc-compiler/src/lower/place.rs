@@ -3,9 +3,9 @@
 use super::function::{Builder, Extra, Slot};
 use crate::ast::{Address, Area};
 use crate::hir::{Place, Root, Step};
-use crate::ir::{Helper, IntOp, Op, Ty, Value};
+use crate::ir::{Cond, Helper, IntOp, Op, Ty, Value};
 use crate::model::VarKind;
-use crate::types::{Type, TypeId};
+use crate::types::{Type, TypeId, Types};
 
 /// Where a place is.
 #[derive(Clone, Copy, Debug)]
@@ -284,8 +284,17 @@ impl Builder<'_, '_, '_, '_> {
         let (ptr, offset) = (target.base, target.offset);
         match target.bit {
             Some(bit) => self.compute(Ty::I8, Op::LoadBit { ptr, offset, bit }),
-            None => self.compute(scalar, Op::Load { ptr, offset }),
+            None => {
+                let value = self.compute(scalar, Op::Load { ptr, offset });
+                if ty == Types::BOOL && self.lowerer.memory.is_overlaid { self.truth(value) } else { value }
+            }
         }
+    }
+
+    /// Bytes that something else has written are TRUE or FALSE all the same: passes take a BOOL for 0 or 1.
+    fn truth(&mut self, byte: Value) -> Value {
+        let zero = self.constant(Ty::I8, 0);
+        self.compute(Ty::I8, Op::IntCmp { cond: Cond::Ne, signed: false, a: byte, b: zero })
     }
 
     pub(super) fn store_scalar(&mut self, target: Target, value: Value) {

@@ -447,6 +447,33 @@ impl Model<'_> {
         self.sink.report(Code::AbstractInstance, name.span, message);
     }
 
+    /// Whether anything but assignments may write the bytes of a BOOL or a string: pointers, members or variables in
+    /// the same place, and the process image behind a structure.
+    pub(crate) fn is_overlaid(&self) -> bool {
+        let shares = |field: &crate::types::Field<'_>| field.at.is_some() && field.bit.is_none();
+        let shared = self.types.structs.iter().any(|def| {
+            (def.overlap || def.fields.iter().any(shares))
+                && def.fields.iter().any(|field| field.bit.is_none() && self.is_delicate(field.ty))
+        });
+        let variables = self.globals.iter().chain(self.pous.iter().flat_map(|pou| &pou.vars));
+        let mut located = variables.filter(|var| var.address.is_some()).map(|var| var.ty);
+        let is_whole = |ty| self.types.storage(ty).is_none() && self.is_delicate(ty);
+        self.types.has_pointers() || self.image_fills || shared || located.any(is_whole)
+    }
+
+    /// Whether some bytes are no value of the type: a BOOL is 0 or 1, a string no longer than its capacity.
+    fn is_delicate(&self, ty: TypeId) -> bool {
+        match self.types.get(ty) {
+            Type::Array { element, .. } => self.is_delicate(*element),
+            Type::Struct(index) => {
+                let fields = &self.types.structs[*index].fields;
+                fields.iter().any(|field| field.bit.is_none() && self.is_delicate(field.ty))
+            }
+            Type::Text { .. } => true,
+            _ => self.types.storage(ty) == Some(crate::layout::Elementary::Bool),
+        }
+    }
+
     /// Whether a value of the type is plain data, without references, interfaces and instances.
     pub(crate) fn is_plain(&self, ty: TypeId) -> bool {
         match self.types.get(ty) {

@@ -73,6 +73,7 @@ impl Build {
             blocks,
             value_types,
             frame_bytes,
+            object_bytes: 0,
             contexts: Vec::new(),
         }
     }

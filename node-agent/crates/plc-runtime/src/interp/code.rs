@@ -128,6 +128,8 @@ pub(crate) struct Function {
     pub(crate) frame_bytes: u32,
     /// Bytes behind its first parameter.
     pub(crate) this_bytes: u32,
+    /// Bytes behind `this` that a call by dispatch checks; 0: none.
+    pub(crate) object_bytes: u32,
     /// Its calls of functions, a range of [`Code::calls`].
     pub(crate) calls: std::ops::Range<u32>,
 }

@@ -149,6 +149,7 @@ impl<'a> Decoder<'a> {
             slots: self.slots.total(),
             frame_bytes: self.frame_bytes.next_multiple_of(8),
             this_bytes: self.this_bytes,
+            object_bytes: function.object_bytes,
             calls: calls..self.code.calls.len() as u32,
         }
     }

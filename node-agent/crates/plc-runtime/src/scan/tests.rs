@@ -38,6 +38,7 @@ fn program(tasks: &[(&str, Trigger, u32)]) -> Arc<Program> {
         blocks: vec![block],
         value_types: types.to_vec(),
         frame_bytes: 0,
+        object_bytes: 0,
         contexts: Vec::new(),
     };
     let site = Site { file: "t.st".into(), line: 1, column: 1 };

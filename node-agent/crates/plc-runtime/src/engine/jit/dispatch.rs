@@ -44,6 +44,10 @@ impl Translation<'_, '_> {
             self.build.ins().jump(next, &[]);
             self.build.switch_to_block(chosen);
             self.guard(deep, FaultCode::StackOverflow, |_| Vec::new());
+            let object = self.plan.function(func).object_bytes;
+            if object > 0 {
+                self.check_pointer(this, object, false);
+            }
             let more = self.build.ins().iadd_imm_s(depth, 1);
             self.set_field(more, offset_of!(Context, dispatches));
             let value = self.call(func, &all);
@@ -88,10 +92,12 @@ impl Translation<'_, '_> {
         } else {
             self.int(types::I64, i64::from(self.plan.state_bytes))
         };
-        let last = self.build.ins().iadd_imm_s(offset, i64::from(bytes));
-        let below = self.build.ins().icmp_imm_s(IntCC::SignedLessThan, offset, HEADER_BYTES);
-        let above = self.build.ins().icmp(IntCC::SignedGreaterThan, last, end);
-        let bad = self.build.ins().bor(below, above);
+        // Unsigned: what lies below is far above, and no sum can wrap.
+        let from_first = self.build.ins().iadd_imm_s(offset, -HEADER_BYTES);
+        let room = self.build.ins().iadd_imm_s(end, -(HEADER_BYTES + i64::from(bytes)));
+        let none = self.build.ins().icmp_imm_s(IntCC::SignedLessThan, room, 0);
+        let far = self.build.ins().icmp(IntCC::UnsignedGreaterThan, from_first, room);
+        let bad = self.build.ins().bor(none, far);
         self.guard(bad, FaultCode::PointerRange, |_| Vec::new());
     }
 }

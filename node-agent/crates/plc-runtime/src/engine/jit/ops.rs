@@ -36,8 +36,12 @@ impl Translation<'_, '_> {
             Op::Load { ptr, offset } => {
                 let ptr = self.value(*ptr);
                 let (ptr, offset) = self.near(ptr, *offset);
-                let value = self.build.ins().load(to, memory(), ptr, offset);
-                if result_ty == Ty::Ptr { self.build.ins().iadd(self.base, value) } else { value }
+                if result_ty == Ty::Ptr {
+                    // The half above is 0 unless something has overwritten it.
+                    let value = self.build.ins().uload32(memory(), ptr, offset);
+                    return Some(self.build.ins().iadd(self.base, value));
+                }
+                self.build.ins().load(to, memory(), ptr, offset)
             }
             Op::LoadBit { ptr, offset, bit } => {
                 let ptr = self.value(*ptr);

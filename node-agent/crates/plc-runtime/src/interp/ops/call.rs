@@ -1,6 +1,7 @@
 //! Calls, returns and explicit faults. `x0` is the number of the call or trap.
 
 use super::by_width;
+use super::check::within_memory;
 use crate::interp::code::{Argument, Call, Handler, Pc};
 use crate::interp::number::sign_extend;
 use crate::interp::vm::Vm;
@@ -78,6 +79,13 @@ pub(crate) unsafe fn call_virtual(pc: Pc, vm: &mut Vm<'_>) -> Pc {
         let Some(func) = method else { return vm.stop(pc, FaultCode::NullReference) };
         if vm.dispatches as usize >= MAX_DISPATCH_DEPTH {
             return vm.stop(pc, FaultCode::StackOverflow);
+        }
+        let bytes = vm.code.functions[func as usize].object_bytes;
+        if bytes > 0 {
+            let this = call.args.first().map_or(0, |from| argument(vm, *from) as u32);
+            if !within_memory::<false>(vm, this, bytes) {
+                return vm.stop(pc, FaultCode::PointerRange);
+            }
         }
         descend(pc, vm, call, func, 1)
     }

@@ -48,15 +48,18 @@ pub(crate) unsafe fn check_null(pc: Pc, vm: &mut Vm<'_>) -> Pc {
     }
 }
 
+/// Whether a pointer may lead to that many bytes.
+pub(super) fn within_memory<const FRAMES: bool>(vm: &Vm<'_>, first: u32, bytes: u32) -> bool {
+    let limit = if FRAMES { vm.length() as u64 } else { u64::from(vm.arena) };
+    first >= HEADER_BYTES && u64::from(first) + u64::from(bytes) <= limit
+}
+
 /// As many bytes as `x1` says at the pointer `x0` lie in the state block, or with `FRAMES` in the arena.
 pub(crate) unsafe fn check_pointer<const FRAMES: bool>(pc: Pc, vm: &mut Vm<'_>) -> Pc {
     // SAFETY: `pc` is an instruction with these operands; it does not end its function.
     unsafe {
         let [pointer, bytes, _] = (*pc).x;
-        let first = vm.get::<W32>(pointer) as u32;
-        let end = u64::from(first) + u64::from(bytes.offset);
-        let limit = if FRAMES { vm.length() as u64 } else { u64::from(vm.arena) };
-        if first < HEADER_BYTES || end > limit {
+        if !within_memory::<FRAMES>(vm, vm.get::<W32>(pointer) as u32, bytes.offset) {
             return vm.stop(pc, FaultCode::PointerRange);
         }
         pc.add(1)

@@ -113,8 +113,10 @@ handlers! {
     /// The slot `x0` = the pointer in the slot `x1`, and behind it, `x2` times as the slot that follows says
     index: |pc, vm| {
         let [to, from, by] = (*pc).x;
-        let moved = (vm.get::<W64>(by) as u32).wrapping_mul(from.base);
-        vm.set::<W64>(to, u64::from(vm.pointer(from.offset).wrapping_add(moved)));
+        let moved = vm.get::<W64>(by).wrapping_mul(u64::from(from.base));
+        let address = u64::from(vm.pointer(from.offset)).wrapping_add(moved);
+        // What is too far stays so: half of it could be an address again.
+        vm.set::<W64>(to, u64::from(u32::try_from(address).unwrap_or(u32::MAX)));
         pc.add(1)
     };
     /// The slot `x0` = the address of the byte of the frame that `x1` says
