@@ -1,5 +1,5 @@
-//! What makes a scan thread punctual, as far as the system grants it. The only module with `unsafe` code: the
-//! scheduling class of a thread has no safe binding.
+//! What makes a scan thread punctual, as far as the system grants it. It has one `unsafe` block: the scheduling
+//! class of a thread has no safe binding.
 
 use crate::protocol::{RealtimeMode, RealtimeStatus};
 use rustix::mm::MlockAllFlags;
