@@ -4,7 +4,7 @@ use lineshaft_plc_compiler::diagnostic::render;
 use lineshaft_plc_compiler::{Options, Severity, SourceUnit, check, compile_tests};
 use proptest::prelude::*;
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const GOOD: &str = include_str!("robust.st");
 
@@ -129,6 +129,12 @@ proptest! {
     }
 }
 
+/// What the process has computed: waiting for a busy machine does not count, the tests beside this one do.
+fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
+}
+
 /// Inputs that are made to take long or go deep.
 #[test]
 fn hostile_inputs_end_soon() {
@@ -181,10 +187,10 @@ fn hostile_inputs_end_soon() {
         calls,
     ];
     for case in cases {
-        let started = Instant::now();
+        let started = cpu_time();
         survives(&case);
-        let taken = started.elapsed();
+        let taken = cpu_time().saturating_sub(started);
         let head: String = case.chars().take(60).collect();
-        assert!(taken < Duration::from_secs(20), "{taken:?} for {head}");
+        assert!(taken < Duration::from_secs(40), "{taken:?} for {head}");
     }
 }
