@@ -12,6 +12,8 @@ use lineshaft_plc_compiler::layout::{Layout, TypeDesc, TypeId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::hex::Hex;
+
 pub use codec::{Codec, Value, WireLen};
 
 /// Longest value on the wire, bytes.
@@ -26,9 +28,8 @@ pub struct Schema {
 }
 
 /// First 16 bytes of the SHA-256 of the canonical text in upper case.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct SchemaHash([u8; 16]);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SchemaHash(Hex<16>);
 
 /// Why a variable cannot be shared.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,41 +80,13 @@ impl SchemaHash {
         let digest = Sha256::digest(text.to_ascii_uppercase());
         let mut hash = [0; 16];
         hash.copy_from_slice(&digest[..16]);
-        Self(hash)
+        Self(Hex(hash))
     }
 }
 
 impl fmt::Display for SchemaHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for SchemaHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl From<SchemaHash> for String {
-    fn from(hash: SchemaHash) -> Self {
-        hash.to_string()
-    }
-}
-
-impl TryFrom<String> for SchemaHash {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        const EXPECTED: &str = "a type hash has 32 lower-case hexadecimal digits";
-        if text.len() != 32 || !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-            return Err(EXPECTED);
-        }
-        let mut hash = [0; 16];
-        for (index, byte) in hash.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).map_err(|_| EXPECTED)?;
-        }
-        Ok(Self(hash))
+        fmt::Display::fmt(&self.0, f)
     }
 }
 
