@@ -11,6 +11,7 @@
 //!
 //! Start reading at [`flow`].
 
+pub mod control;
 pub mod flow;
 pub mod hex;
 pub mod identity;
