@@ -1,11 +1,18 @@
 //! Who an agent is to others: an id of its own and the key that proves it.
 
+mod files;
+mod key;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::hex::Hex;
+
+pub(crate) use files::{make_directory, read, remove, replace};
+pub use files::FileError;
+pub use key::{Identity, certificate_key};
 
 /// Chosen at random when an agent starts for the first time. Written like a UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
