@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 
 use crate::hex::Hex;
 
-pub(crate) use files::{make_directory, read, remove, replace};
 pub use files::FileError;
+pub(crate) use files::{make_directory, read, remove, replace, to_json};
 pub use key::{Identity, certificate_key};
 
 /// Chosen at random when an agent starts for the first time. Written like a UUID.

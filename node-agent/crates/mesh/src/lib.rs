@@ -21,3 +21,8 @@ pub mod schema;
 pub mod tls;
 pub mod trust;
 pub mod wire;
+
+/// The monotonic clock, ns: the one that scans and shared memory use.
+fn now_ns() -> u64 {
+    lineshaft_exchange::monotonic_ns().max(0) as u64
+}

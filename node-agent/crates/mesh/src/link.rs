@@ -2,7 +2,7 @@
 //!
 //! [`Hub`] is what the agent shares with its connections: its runtimes, what they publish, what they wish. An
 //! [`Endpoint`] accepts connections and keeps those up that wishes need. Who is on the other side is settled before
-//! any stream is read ([`authenticate`]).
+//! any stream is read.
 
 mod backoff;
 mod endpoint;

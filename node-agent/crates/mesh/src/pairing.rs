@@ -6,11 +6,21 @@
 //! and bound to the TLS connection and to both certificates. Who sits between two agents has two TLS connections,
 //! so two bindings, and neither side accepts.
 //!
-//! [`Guard`] counts guesses, [`handshake`] holds the four messages, [`Code`] is what the person types.
+//! [`Guard`] counts guesses, [`handshake`] holds the proof, [`Code`] is what the person types; [`Offers`] and
+//! [`claim`] carry the messages.
 
+mod claim;
 mod code;
 mod guard;
 pub mod handshake;
+mod message;
+mod offer;
 
+pub use claim::claim;
 pub use code::{Code, CodeError};
 pub use guard::{Failure, Guard, GuardRecord, Refusal};
+pub use message::PairingError;
+pub use offer::{Offers, Paired};
+
+#[cfg(test)]
+mod tests;

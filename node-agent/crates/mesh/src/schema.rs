@@ -35,7 +35,9 @@ pub struct SchemaHash(Hex<16>);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaError {
     /// A reference or an interface variable means something in its own state block only.
-    #[error("{0} cannot be shared: it refers to something in its own program; share the variable it refers to")]
+    #[error(
+        "{0} cannot be shared: it refers to something in its own program; share the variable it refers to"
+    )]
     Reference(String),
     /// Longer than [`MAX_VALUE`].
     #[error("{0} cannot be shared: a value may take 65,536 bytes at most; share parts of it")]

@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
@@ -16,6 +16,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
 use crate::identity::{Fingerprint, Identity, certificate_key};
+use crate::now_ns;
 use crate::trust::Trust;
 
 /// Application protocol of values.
@@ -23,19 +24,26 @@ pub const MESH_ALPN: &[u8] = b"lineshaft-mesh/1";
 /// Application protocol of pairings.
 pub const PAIRING_ALPN: &[u8] = crate::pairing::handshake::PROTOCOL.as_bytes();
 
-/// Whether strangers may finish a handshake: while a pairing is offered.
+/// Whether strangers may finish a handshake: while a pairing is offered, and no longer.
 #[derive(Debug, Default)]
-pub struct Door(AtomicBool);
+pub struct Door {
+    open_until_ns: AtomicU64,
+}
 
 impl Door {
-    /// Opens or closes it.
-    pub fn set_open(&self, open: bool) {
-        self.0.store(open, Ordering::Release);
+    /// Opens it until a time of the monotonic clock.
+    pub fn open_until(&self, time_ns: u64) {
+        self.open_until_ns.store(time_ns, Ordering::Release);
+    }
+
+    /// Closes it.
+    pub fn close(&self) {
+        self.open_until(0);
     }
 
     /// Whether it is open.
     pub fn is_open(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        now_ns() < self.open_until_ns.load(Ordering::Acquire)
     }
 }
 
@@ -49,7 +57,11 @@ pub enum Expected {
 }
 
 /// The TLS of the accepting side.
-pub fn server(identity: &Identity, trust: Arc<Trust>, door: Arc<Door>) -> Result<rustls::ServerConfig, Error> {
+pub fn server(
+    identity: &Identity,
+    trust: Arc<Trust>,
+    door: Arc<Door>,
+) -> Result<rustls::ServerConfig, Error> {
     let provider = provider();
     let verifier = Arc::new(Callers { trust, door, provider: provider.clone() });
     let mut config = rustls::ServerConfig::builder_with_provider(provider)

@@ -11,7 +11,7 @@ use std::sync::{PoisonError, RwLock};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::identity::{AgentId, FileError, Fingerprint, make_directory, read, remove, replace};
+use crate::identity::{AgentId, FileError, Fingerprint, make_directory, read, remove, replace, to_json};
 
 /// A peer whose key is pinned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,7 +63,7 @@ impl Trust {
 
     /// Trusts a peer from now on. It is on the disk when this returns.
     pub fn pin(&self, pin: Pin) -> Result<(), FileError> {
-        let json = serde_json::to_vec_pretty(&pin).expect("a pin has string keys only");
+        let json = to_json(&pin);
         replace(&self.path(pin.agent), &json)?;
         self.pins.write().unwrap_or_else(PoisonError::into_inner).insert(pin.agent, pin);
         self.revision.send_modify(|revision| *revision += 1);

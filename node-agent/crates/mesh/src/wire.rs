@@ -10,7 +10,7 @@ mod run;
 mod snapshot;
 
 pub use bulk::Bulk;
-pub use header::{Header, Kind, HEADER_LEN};
+pub use header::{HEADER_LEN, Header, Kind};
 pub use quality::Quality;
 pub use run::{Run, RunReader, RunWriter};
 pub use snapshot::{SNAPSHOT_HEADER_LEN, SnapshotHeader};

@@ -71,5 +71,8 @@ fn is_known(value: &Value) -> bool {
         "unsubscribe",
         "bye",
     ];
-    value.as_object().and_then(|object| object.keys().next()).is_none_or(|name| KNOWN.contains(&name.as_str()))
+    value
+        .as_object()
+        .and_then(|object| object.keys().next())
+        .is_none_or(|name| KNOWN.contains(&name.as_str()))
 }

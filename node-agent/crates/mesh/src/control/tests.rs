@@ -103,7 +103,7 @@ fn each_entry_is_judged_by_itself() {
 
 #[test]
 fn limits_hold() {
-    let many = (0..MAX_ENTRIES as u32 + 1).map(|i| entry(i, "Status.n", "Main.n")).collect();
+    let many = (0..=(MAX_ENTRIES as u32)).map(|i| entry(i, "Status.n", "Main.n")).collect();
     let (_, refused) = negotiate(&catalogue(), &wish(many), PLENTY);
     assert_eq!(reasons(&refused), [(MAX_ENTRIES as u32, Reason::LimitExceeded)]);
 

@@ -15,7 +15,16 @@ impl Deadband {
         use Elementary as E;
         let number = matches!(
             of,
-            E::Sint | E::Int | E::Dint | E::Lint | E::Usint | E::Uint | E::Udint | E::Ulint | E::Real | E::Lreal
+            E::Sint
+                | E::Int
+                | E::Dint
+                | E::Lint
+                | E::Usint
+                | E::Uint
+                | E::Udint
+                | E::Ulint
+                | E::Real
+                | E::Lreal
         );
         (number && limit.is_finite() && limit > 0.0).then_some(Self { of, limit })
     }
@@ -25,7 +34,7 @@ impl Deadband {
     pub(super) fn passes(self, sent: &[u8], now: &[u8]) -> bool {
         let difference = match (self.exact(sent), self.exact(now)) {
             (Some(sent), Some(now)) => sent.abs_diff(now) as f64,
-            _ => (self.real(sent) - self.real(now)).abs(),
+            _ => (real(sent) - real(now)).abs(),
         };
         difference > self.limit || difference.is_nan()
     }
@@ -44,13 +53,13 @@ impl Deadband {
             _ => return None,
         })
     }
+}
 
-    fn real(self, bytes: &[u8]) -> f64 {
-        match *bytes {
-            [a, b, c, d] => f64::from(f32::from_le_bytes([a, b, c, d])),
-            [a, b, c, d, e, f, g, h] => f64::from_le_bytes([a, b, c, d, e, f, g, h]),
-            _ => f64::NAN,
-        }
+fn real(bytes: &[u8]) -> f64 {
+    if let Ok(single) = <[u8; 4]>::try_from(bytes) {
+        f64::from(f32::from_le_bytes(single))
+    } else {
+        <[u8; 8]>::try_from(bytes).map_or(f64::NAN, f64::from_le_bytes)
     }
 }
 

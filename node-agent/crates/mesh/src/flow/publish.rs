@@ -141,11 +141,8 @@ impl Publication {
     /// The next long value that is due, as a stream. One is in flight per slot: `free` says for which slots the
     /// last one has arrived.
     pub fn bulk(&mut self, scan: &Scan<'_>, free: impl Fn(u16) -> bool) -> Option<(u16, Vec<u8>)> {
-        let (index, sent) = self
-            .slots
-            .iter_mut()
-            .enumerate()
-            .find(|(index, sent)| sent.bulk_due && free(*index as u16))?;
+        let (index, sent) =
+            self.slots.iter_mut().enumerate().find(|(index, sent)| sent.bulk_due && free(*index as u16))?;
         sent.bulk_due = false;
         let count = sent.bulk.map_or(1, |count| count + 1);
         sent.bulk = Some(count);

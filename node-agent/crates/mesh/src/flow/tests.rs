@@ -24,9 +24,14 @@ struct Pair {
 }
 
 fn codecs(types: &[&str]) -> Vec<Codec> {
-    let declared: String = types.iter().enumerate().map(|(index, ty)| format!("v{index} : {ty};\n")).collect();
+    let declared: Vec<String> =
+        types.iter().enumerate().map(|(index, ty)| format!("v{index} : {ty};")).collect();
+    let declared = declared.join(
+        "
+",
+    );
     let text = format!("PROGRAM Main VAR {declared} END_VAR END_PROGRAM");
-    let unit = SourceUnit { name: "main.st".into(), text: text.into() };
+    let unit = SourceUnit { name: "main.st".into(), text };
     let layout = compile(&[unit], &Options::default()).unwrap().layout;
     (0..types.len())
         .map(|index| Schema::of(&layout, layout.find(&format!("Main.v{index}")).unwrap().ty).unwrap())
@@ -64,7 +69,16 @@ impl Pair {
             SubscriptionConfig { flow: 7, epoch: 3, interval_ns: 10 * MS },
             codecs.iter().zip(&ranges).map(received).collect(),
         );
-        Self { publication, subscription, history: vec![image.clone()], image, ranges, scan: 0, now: 0, max_len }
+        Self {
+            publication,
+            subscription,
+            history: vec![image.clone()],
+            image,
+            ranges,
+            scan: 0,
+            now: 0,
+            max_len,
+        }
     }
 
     /// One scan of the publisher, 10 ms later.

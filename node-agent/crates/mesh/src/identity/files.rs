@@ -35,7 +35,7 @@ impl FileError {
         move |source| Self::Io { action, path, source }
     }
 
-    pub(crate) fn damaged(path: &Path, problem: impl ToString) -> Self {
+    pub(crate) fn damaged(path: &Path, problem: impl std::fmt::Display) -> Self {
         Self::Damaged { path: path.to_owned(), problem: problem.to_string() }
     }
 }
@@ -67,6 +67,11 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(FileError::io("write", &temporary))?;
     fs::rename(&temporary, path).map_err(FileError::io("replace", path))?;
     sync_parent(path)
+}
+
+/// A record as it stands in a file.
+pub(crate) fn to_json(record: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec_pretty(record).expect("records have string keys and no failing field")
 }
 
 /// Removes a file for good; one that is not there is removed already.

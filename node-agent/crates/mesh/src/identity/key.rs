@@ -34,8 +34,9 @@ impl Identity {
             }
             KeyPair::try_from(bytes).map_err(|error| FileError::damaged(&path, error))?
         } else {
-            let key = KeyPair::generate_for(&PKCS_ED25519)
-                .map_err(|_| FileError::io("make a key for", &path)(std::io::Error::other("no randomness")))?;
+            let key = KeyPair::generate_for(&PKCS_ED25519).map_err(|_| {
+                FileError::io("make a key for", &path)(std::io::Error::other("no randomness"))
+            })?;
             replace(&path, &key.serialize_der())?;
             key
         };

@@ -14,6 +14,7 @@ use super::backoff::Backoff;
 use super::hub::Hub;
 use super::session::{self, Ends};
 use super::{Close, LinkError, Remote, authenticate, transport};
+use crate::hex::Hex;
 use crate::identity::{AgentId, Fingerprint, Identity};
 use crate::tls::{self, Door, Expected};
 use crate::trust::Trust;
@@ -103,6 +104,14 @@ impl Endpoint {
         });
     }
 
+    /// Dials an agent that is to be paired with, whoever it is.
+    pub async fn connect_to_pair(&self, address: SocketAddr) -> Result<Connection, LinkError> {
+        let config = transport::client(tls::client(&self.shared.identity, Expected::Stranger)?)?;
+        let connecting = self.shared.quic.connect_with(config, address, &server_name(None))?;
+        let timed_out = LinkError::Connection(quinn::ConnectionError::TimedOut);
+        Ok(tokio::time::timeout(HANDSHAKE, connecting).await.map_err(|_| timed_out)??)
+    }
+
     /// Ends all connections and waits until the peers could have learned of it.
     pub async fn shutdown(mut self) {
         self.tasks.shutdown().await;
@@ -134,14 +143,14 @@ fn admit(shared: &Arc<Shared>, incoming: Incoming, handshakes: &mut JoinSet<()>)
         let shared = shared.clone();
         handshakes.spawn(async move {
             if let Ok(Ok(connection)) = tokio::time::timeout(HANDSHAKE, incoming).await {
-                welcome(&shared, connection).await;
+                welcome(&shared, connection);
             }
         });
     }
 }
 
 /// Sends a finished handshake where it belongs.
-async fn welcome(shared: &Arc<Shared>, connection: Connection) {
+fn welcome(shared: &Arc<Shared>, connection: Connection) {
     match authenticate(&connection, &shared.trust) {
         Ok(Remote::Peer { agent }) => {
             let shared = shared.clone();
@@ -288,7 +297,9 @@ impl Shared {
 
 /// Names the key that is expected, for a peer that is changing its own.
 fn server_name(key: Option<&Fingerprint>) -> String {
-    let digits: String =
-        key.map(|key| key.bytes()[..16].iter().map(|byte| format!("{byte:02x}")).collect()).unwrap_or_default();
-    format!("{digits}.mesh")
+    let mut first = [0; 16];
+    if let Some(key) = key {
+        first.copy_from_slice(&key.bytes()[..16]);
+    }
+    format!("{}.mesh", Hex(first))
 }

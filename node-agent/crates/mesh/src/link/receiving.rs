@@ -59,7 +59,9 @@ impl Receiving {
     pub(super) fn wish(&mut self, wishes: Vec<Wish>) -> Vec<Message> {
         let mut send = Vec::new();
         let kept = |old: &Wished| {
-            wishes.iter().any(|new| new.revision == old.wish.revision && new.subscriber == old.wish.subscriber)
+            wishes
+                .iter()
+                .any(|new| new.revision == old.wish.revision && new.subscriber == old.wish.subscriber)
         };
         let gone: Vec<u32> =
             self.wishes.iter().filter(|(_, old)| !kept(old)).map(|(&number, _)| number).collect();
@@ -68,9 +70,10 @@ impl Receiving {
             send.extend(self.end_flows(|flow| flow.wish == number));
         }
         for wish in wishes {
-            let known = self.wishes.values().any(|old| {
-                old.wish.revision == wish.revision && old.wish.subscriber == wish.subscriber
-            });
+            let known = self
+                .wishes
+                .values()
+                .any(|old| old.wish.revision == wish.revision && old.wish.subscriber == wish.subscriber);
             if !known {
                 send.extend(self.ask(wish));
             }
@@ -109,16 +112,12 @@ impl Receiving {
         if self.ended.contains(&name.flow) || self.flows.contains_key(&name.flow) {
             return Err(LinkError::Unexpected("a flow's number came twice"));
         }
-        match self.arriving(&terms)? {
-            Some(arriving) => {
-                self.flows.insert(name.flow, arriving);
-                Ok(vec![Message::Ready(name)])
-            }
-            None => {
-                self.ended.insert(name.flow);
-                Ok(vec![Message::Unsubscribe(name)])
-            }
+        if let Some(arriving) = self.arriving(&terms)? {
+            self.flows.insert(name.flow, arriving);
+            return Ok(vec![Message::Ready(name)]);
         }
+        self.ended.insert(name.flow);
+        Ok(vec![Message::Unsubscribe(name)])
     }
 
     pub(super) fn publisher_state(&mut self, runtime: &str, state: RunState) {

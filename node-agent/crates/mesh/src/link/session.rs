@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lineshaft_exchange::monotonic_ns;
 use quinn::{Connection, RecvStream, SendStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -16,6 +15,7 @@ use super::{Close, LinkError};
 use crate::control::{self, FlowName, FrameReader, Hello, MINOR, Message};
 use crate::flow::MAX_SLOTS;
 use crate::identity::AgentId;
+use crate::now_ns;
 use crate::schema::MAX_VALUE;
 use crate::trust::Trust;
 
@@ -295,10 +295,6 @@ async fn read_streams(connection: Connection, events: mpsc::Sender<Event>) {
         }
     };
     let _ = events.send(Event::Failed(error)).await;
-}
-
-fn now_ns() -> u64 {
-    monotonic_ns().max(0) as u64
 }
 
 /// Sleeps until a time of the monotonic clock; for ever without one.

@@ -43,11 +43,12 @@ struct Collector {
 impl Sink for Collector {
     fn deliver(&self, delivery: &Delivery<'_>) {
         let mut at = 0;
-        let values = delivery.entries.iter().zip(delivery.subscription.qualities()).map(|(&entry, quality)| {
-            let start = at;
-            at += self.sizes[entry as usize] as usize;
-            (entry, delivery.subscription.image()[start..at].to_vec(), quality)
-        });
+        let values =
+            delivery.entries.iter().zip(delivery.subscription.qualities()).map(|(&entry, quality)| {
+                let start = at;
+                at += self.sizes[entry as usize] as usize;
+                (entry, delivery.subscription.image()[start..at].to_vec(), quality)
+            });
         let _ = self.news.send(News::Values(values.collect()));
     }
 
@@ -67,7 +68,8 @@ impl Agent {
         let (door, hub) = (Arc::new(Door::default()), Arc::new(Hub::default()));
         let site = format!("site-{name}");
         let (endpoint, strangers) =
-            Endpoint::bind(address, identity.clone(), site, trust.clone(), door.clone(), hub.clone()).unwrap();
+            Endpoint::bind(address, identity.clone(), site, trust.clone(), door.clone(), hub.clone())
+                .unwrap();
         Self { identity, trust, door, hub, endpoint, strangers, home, name }
     }
 
@@ -82,8 +84,7 @@ impl Agent {
     }
 
     fn dials(&self, other: &Self) {
-        let target =
-            Target { peer: other.identity.agent(), addresses: vec![other.endpoint.local_address()] };
+        let target = Target { peer: other.identity.agent(), addresses: vec![other.endpoint.local_address()] };
         self.endpoint.set_targets(vec![target]);
     }
 
@@ -105,8 +106,7 @@ impl Agent {
     }
 
     fn scan(&self, number: u64, values: &[u8]) {
-        let image =
-            ScanImage { values: values.into(), number, time_ns: number as i64, synchronised: false };
+        let image = ScanImage { values: values.into(), number, time_ns: number as i64, synchronised: false };
         self.hub.scanned(&format!("id-{}", self.name), image, RunState::Run);
     }
 
@@ -135,7 +135,7 @@ impl Agent {
 
 fn schema(ty: &str) -> Schema {
     let text = format!("PROGRAM Main VAR v : {ty}; END_VAR END_PROGRAM");
-    let unit = SourceUnit { name: "main.st".into(), text: text.into() };
+    let unit = SourceUnit { name: "main.st".into(), text };
     let layout = compile(&[unit], &Options::default()).unwrap().layout;
     Schema::of(&layout, layout.find("Main.v").unwrap().ty).unwrap()
 }
@@ -168,7 +168,12 @@ async fn next(news: &mut mpsc::UnboundedReceiver<News>) -> News {
 }
 
 /// Scans on at the publisher until the subscriber shows these bytes, all good.
-async fn until_shown(publisher: &Agent, from: u64, values: &[u8], news: &mut mpsc::UnboundedReceiver<News>) -> u64 {
+async fn until_shown(
+    publisher: &Agent,
+    from: u64,
+    values: &[u8],
+    news: &mut mpsc::UnboundedReceiver<News>,
+) -> u64 {
     let end = Instant::now() + DEADLINE;
     let mut scan = from;
     let mut tick = tokio::time::interval(Duration::from_millis(1));
@@ -212,7 +217,7 @@ async fn refusals_name_their_reason() {
     b.publishes(1, N);
     let mut news = a.wishes(1, &b, "LineB", &[("Status.n", "INT"), ("Status.secret", "DINT")]);
     a.dials(&b);
-    let mut problems = vec![next(&mut news).await, next(&mut news).await];
+    let mut problems = [next(&mut news).await, next(&mut news).await];
     problems.sort_by_key(|news| matches!(news, News::Problem(1, _)));
     let mismatch = EntryProblem::Refused(Reason::TypeMismatch, Some("DINT".to_owned()));
     assert_eq!(problems[0], News::Problem(0, mismatch));
@@ -286,7 +291,8 @@ async fn revoking_ends_open_connections_at_once() {
 /// The peer is gone without a word, as after a power cut: nothing of it runs on, its socket is closed.
 #[tokio::test]
 async fn a_peer_that_was_killed_is_back_within_a_second() {
-    let process = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let process =
+        || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let first = process();
     let a = Agent::new("LineA");
     let (b, home, address) = {
@@ -362,7 +368,7 @@ async fn a_stranger_gets_no_further_than_pairing() {
     let keys = || Expected::Keys(vec![b.identity.fingerprint()]);
     assert!(dial(keys()).await.is_err(), "closed door, values");
     assert!(dial(Expected::Stranger).await.is_err(), "closed door, pairing");
-    b.door.set_open(true);
+    b.door.open_until(u64::MAX);
     let error = dial(keys()).await.unwrap_err();
     assert_eq!(LinkError::from(error).closed_by_peer(), Some(Close::Untrusted), "open door, values");
     let _connection = dial(Expected::Stranger).await.unwrap();

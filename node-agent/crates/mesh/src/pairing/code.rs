@@ -144,7 +144,9 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        for text in ["", "1234567", "123456789", "1234-567", "12-345678", "1234-567a", "١٢٣٤٥٦٧٨", "1234--5678"] {
+        for text in
+            ["", "1234567", "123456789", "1234-567", "12-345678", "1234-567a", "١٢٣٤٥٦٧٨", "1234--5678"]
+        {
             assert_eq!(text.parse::<Code>(), Err(CodeError::Form), "{text}");
         }
         assert_eq!("0000-0001".parse::<Code>(), Err(CodeError::CheckDigit));

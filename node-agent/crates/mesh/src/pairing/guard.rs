@@ -94,12 +94,8 @@ impl Guard {
         if now_ns < self.locked_until_ns {
             return Err(Refusal::Locked { until_ns: self.locked_until_ns });
         }
-        self.offer = Some(Offer {
-            expires_ns: now_ns + ttl_ns,
-            attempts: 0,
-            last_attempt_ns: None,
-            under_way: false,
-        });
+        self.offer =
+            Some(Offer { expires_ns: now_ns + ttl_ns, attempts: 0, last_attempt_ns: None, under_way: false });
         Ok(())
     }
 

@@ -116,7 +116,8 @@ impl Offer {
     pub fn new(random: &mut (impl RngCore + CryptoRng)) -> Self {
         let code = Code::draw(random);
         let setup = ServerSetup::<Suite>::new(random);
-        let record = register(&setup, &code, random).expect("a registration with oneself has no foreign input");
+        let record =
+            register(&setup, &code, random).expect("a registration with oneself has no foreign input");
         Self { code, setup, record }
     }
 
@@ -172,8 +173,7 @@ impl Claim {
         random: &mut (impl RngCore + CryptoRng),
     ) -> Result<(Vec<u8>, Proved), HandshakeError> {
         let response = CredentialResponse::deserialize(ke2).map_err(malformed)?;
-        let parameters =
-            ClientLoginFinishParameters::new(Some(&binding.0), Identifiers::default(), None);
+        let parameters = ClientLoginFinishParameters::new(Some(&binding.0), Identifiers::default(), None);
         let finish = self
             .login
             .finish(random, self.code.secret(), response, parameters)

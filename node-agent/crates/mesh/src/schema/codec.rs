@@ -210,9 +210,7 @@ fn collect(layout: &Layout, ty: TypeId, at: u32, steps: &mut Vec<Step>) {
         TypeDesc::Elementary(Elementary::Bool) => Step::Bools { at, len: 1 },
         TypeDesc::Elementary(e) => Step::Any { at, len: e.size() },
         TypeDesc::Enum { base, .. } => Step::Any { at, len: base.size() },
-        TypeDesc::Subrange { base, low, high } => {
-            Step::Subrange { at, base: *base, low: *low, high: *high }
-        }
+        TypeDesc::Subrange { base, low, high } => Step::Subrange { at, base: *base, low: *low, high: *high },
         TypeDesc::String { capacity } => Step::Text { at, unit: 1, capacity: u32::from(*capacity) },
         TypeDesc::Wstring { capacity } => Step::Text { at, unit: 2, capacity: u32::from(*capacity) },
         TypeDesc::Array { element, .. } => {

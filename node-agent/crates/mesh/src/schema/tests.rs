@@ -39,7 +39,8 @@ fn hash_ignores_case_and_reads_back() {
     let hash = SchemaHash::of("DINT");
     let json = serde_json::to_string(&hash).unwrap();
     assert_eq!(serde_json::from_str::<SchemaHash>(&json).unwrap(), hash);
-    for bad in ["\"\"", "\"0\"", "\"00000000000000000000000000000g00\"", "\"ééééééééééééééééé\""] {
+    for bad in ["\"\"", "\"0\"", "\"00000000000000000000000000000g00\"", "\"ééééééééééééééééé\""]
+    {
         assert!(serde_json::from_str::<SchemaHash>(bad).is_err(), "{bad}");
     }
 }
@@ -87,7 +88,8 @@ fn what_is_no_value_of_the_type_is_refused() {
     let good = vec![0u8; 27];
     assert!(codec.take(&mut good.as_slice()).is_some());
     assert!(codec.take(&mut &good[..26]).is_none(), "cut short");
-    for (at, byte, what) in [(4, 2, "BOOL 2"), (8, 6, "text longer than the string"), (23, 101, "above the subrange")]
+    for (at, byte, what) in
+        [(4, 2, "BOOL 2"), (8, 6, "text longer than the string"), (23, 101, "above the subrange")]
     {
         let mut bad = good.clone();
         bad[at] = byte;
@@ -100,10 +102,9 @@ fn what_is_no_value_of_the_type_is_refused() {
 
 #[test]
 fn plain_strings_take_what_they_need() {
-    for (path, memory, wire) in [
-        ("Main.t", &b"\x02\0abcde"[..], &b"\x02\0ab"[..]),
-        ("Main.w", b"\x01\0a\0b\0c\0d\0", b"\x01\0a\0"),
-    ] {
+    for (path, memory, wire) in
+        [("Main.t", &b"\x02\0abcde"[..], &b"\x02\0ab"[..]), ("Main.w", b"\x01\0a\0b\0c\0d\0", b"\x01\0a\0")]
+    {
         let schema = schema(path).unwrap();
         let codec = schema.codec();
         let mut full = memory.to_vec();

@@ -28,7 +28,9 @@ fn write(layout: &Layout, ty: TypeId, text: &mut String) {
                 if index > 0 {
                     text.push(',');
                 }
-                text.push_str(&format!("{low}..{high}"));
+                text.push_str(&low.to_string());
+                text.push_str("..");
+                text.push_str(&high.to_string());
             }
             text.push_str("]OF ");
             write(layout, *element, text);

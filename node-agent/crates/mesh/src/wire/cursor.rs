@@ -14,10 +14,8 @@ impl<'w> Cursor<'w> {
     }
 
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
-        let (head, rest) = self
-            .rest
-            .split_first_chunk::<N>()
-            .ok_or(WireError::Short { what: self.what, len: self.len })?;
+        let (head, rest) =
+            self.rest.split_first_chunk::<N>().ok_or(WireError::Short { what: self.what, len: self.len })?;
         self.rest = rest;
         Ok(*head)
     }
