@@ -1,0 +1,305 @@
+//! The socket of an agent: takes connections, and keeps those up that its wishes need.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use quinn::{Connection, Incoming};
+use rand_core::RngCore;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::backoff::Backoff;
+use super::hub::Hub;
+use super::session::{self, Ends};
+use super::{Close, LinkError, Remote, authenticate, transport};
+use crate::hex::Hex;
+use crate::identity::{AgentId, Fingerprint, Identity};
+use crate::tls::{self, Door, Expected};
+use crate::trust::Trust;
+
+/// A handshake that takes longer comes to nothing.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Handshakes under way; more are refused.
+const MAX_HANDSHAKES: usize = 64;
+/// Above so many, an address must first show that it receives what is sent to it.
+const VALIDATE_ABOVE: usize = 16;
+
+/// A peer that a connection is wanted with, and where it was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Who.
+    pub peer: AgentId,
+    /// Where, the likeliest first.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// The socket of an agent.
+pub struct Endpoint {
+    shared: Arc<Shared>,
+    local: SocketAddr,
+    targets: watch::Sender<Vec<Target>>,
+    tasks: JoinSet<()>,
+}
+
+struct Shared {
+    quic: quinn::Endpoint,
+    identity: Arc<Identity>,
+    site: String,
+    trust: Arc<Trust>,
+    hub: Arc<Hub>,
+    sessions: Mutex<HashMap<AgentId, Active>>,
+    /// Connections that want to pair.
+    pairings: mpsc::Sender<(Connection, Fingerprint)>,
+}
+
+struct Active {
+    connection: Connection,
+    preferred: bool,
+}
+
+impl Endpoint {
+    /// Listens at an address. Connections that want to pair come out of the channel, while the door is open.
+    pub fn bind(
+        address: SocketAddr,
+        identity: Arc<Identity>,
+        site: String,
+        trust: Arc<Trust>,
+        door: Arc<Door>,
+        hub: Arc<Hub>,
+    ) -> Result<(Self, mpsc::Receiver<(Connection, Fingerprint)>), LinkError> {
+        let refused = |source| LinkError::Listen { address, source };
+        let socket = UdpSocket::bind(address).map_err(refused)?;
+        let local = socket.local_addr().map_err(refused)?;
+        let server = transport::server(tls::server(&identity, trust.clone(), door)?)?;
+        let quic = quinn::Endpoint::new(
+            transport::endpoint(&identity),
+            Some(server),
+            socket,
+            Arc::new(quinn::TokioRuntime),
+        )
+        .map_err(refused)?;
+        let (pairings, strangers) = mpsc::channel(4);
+        let sessions = Mutex::new(HashMap::new());
+        let shared = Arc::new(Shared { quic, identity, site, trust, hub, sessions, pairings });
+        let targets = watch::Sender::new(Vec::new());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(accept(shared.clone()));
+        tasks.spawn(dial_all(shared.clone(), targets.subscribe()));
+        Ok((Self { shared, local, targets, tasks }, strangers))
+    }
+
+    /// Where it listens.
+    pub fn local_address(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Replaces the peers that connections are kept with. An address that changes is tried at once.
+    pub fn set_targets(&self, targets: Vec<Target>) {
+        self.targets.send_if_modified(|present| {
+            let changed = *present != targets;
+            *present = targets;
+            changed
+        });
+    }
+
+    /// Dials an agent that is to be paired with, whoever it is.
+    pub async fn connect_to_pair(&self, address: SocketAddr) -> Result<Connection, LinkError> {
+        let config = transport::client(tls::client(&self.shared.identity, Expected::Stranger)?)?;
+        let connecting = self.shared.quic.connect_with(config, address, &server_name(None))?;
+        let timed_out = LinkError::Connection(quinn::ConnectionError::TimedOut);
+        Ok(tokio::time::timeout(HANDSHAKE, connecting).await.map_err(|_| timed_out)??)
+    }
+
+    /// Ends all connections and waits until the peers could have learned of it.
+    pub async fn shutdown(mut self) {
+        self.tasks.shutdown().await;
+        self.shared.quic.close(Close::Shutdown.code(), b"the agent ends");
+        self.shared.quic.wait_idle().await;
+    }
+}
+
+async fn accept(shared: Arc<Shared>) {
+    let mut handshakes = JoinSet::new();
+    loop {
+        tokio::select! {
+            incoming = shared.quic.accept() => {
+                let Some(incoming) = incoming else { return };
+                admit(&shared, incoming, &mut handshakes);
+            }
+            Some(_) = handshakes.join_next() => {}
+        }
+    }
+}
+
+fn admit(shared: &Arc<Shared>, incoming: Incoming, handshakes: &mut JoinSet<()>) {
+    if handshakes.len() >= MAX_HANDSHAKES {
+        incoming.refuse();
+    } else if handshakes.len() >= VALIDATE_ABOVE && !incoming.remote_address_validated() {
+        // Fails only for an address that is validated, which was just asked.
+        let _ = incoming.retry();
+    } else {
+        let shared = shared.clone();
+        handshakes.spawn(async move {
+            if let Ok(Ok(connection)) = tokio::time::timeout(HANDSHAKE, incoming).await {
+                welcome(&shared, connection);
+            }
+        });
+    }
+}
+
+/// Sends a finished handshake where it belongs.
+fn welcome(shared: &Arc<Shared>, connection: Connection) {
+    match authenticate(&connection, &shared.trust) {
+        Ok(Remote::Peer { agent }) => {
+            let shared = shared.clone();
+            tokio::spawn(async move { shared.converse(connection, agent, false).await });
+        }
+        Ok(Remote::Pairing { key }) => {
+            if let Err(refused) = shared.pairings.try_send((connection, key)) {
+                let (connection, _) = refused.into_inner();
+                session::refuse(&connection, &LinkError::Untrusted);
+            }
+        }
+        Err(error) => session::refuse(&connection, &error),
+    }
+}
+
+/// Keeps one dialler for each target.
+async fn dial_all(shared: Arc<Shared>, mut targets: watch::Receiver<Vec<Target>>) {
+    let mut diallers: BTreeMap<AgentId, (watch::Sender<Vec<SocketAddr>>, tokio::task::AbortHandle)> =
+        BTreeMap::new();
+    let mut tasks = JoinSet::new();
+    loop {
+        let wanted = targets.borrow_and_update().clone();
+        diallers.retain(|peer, (_, dialler)| {
+            let keep = wanted.iter().any(|target| target.peer == *peer);
+            if !keep {
+                dialler.abort();
+            }
+            keep
+        });
+        for target in wanted {
+            if let Some((addresses, _)) = diallers.get(&target.peer) {
+                addresses.send_replace(target.addresses);
+            } else {
+                let (sender, addresses) = watch::channel(target.addresses);
+                let dialler = tasks.spawn(dial(shared.clone(), target.peer, addresses));
+                diallers.insert(target.peer, (sender, dialler));
+            }
+        }
+        if targets.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Keeps a connection to one peer up.
+async fn dial(shared: Arc<Shared>, peer: AgentId, mut addresses: watch::Receiver<Vec<SocketAddr>>) {
+    let mut backoff = Backoff::default();
+    loop {
+        let start = Instant::now();
+        let known = addresses.borrow_and_update().clone();
+        match shared.connect(peer, &known).await {
+            Ok(connection) => {
+                shared.converse(connection, peer, true).await;
+            }
+            Err(error) => {
+                shared.hub.update_link(peer, |link| link.last_error = Some(error.to_string()));
+            }
+        }
+        let pause = backoff.pause(start.elapsed(), rand_core::OsRng.next_u32());
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            // Seen somewhere else: no reason to wait.
+            changed = addresses.changed() => if changed.is_err() { return },
+        }
+        shared.gone(peer).await;
+    }
+}
+
+impl Shared {
+    async fn connect(&self, peer: AgentId, addresses: &[SocketAddr]) -> Result<Connection, LinkError> {
+        let pin = self.trust.pin_of(peer).ok_or(LinkError::Untrusted)?;
+        let tls = tls::client(&self.identity, Expected::Keys(pin.keys.clone()))?;
+        let config = transport::client(tls)?;
+        let name = server_name(pin.keys.first());
+        let mut last = LinkError::Unexpected("no address is known");
+        for &address in addresses {
+            let connecting = self.quic.connect_with(config.clone(), address, &name)?;
+            match tokio::time::timeout(HANDSHAKE, connecting).await {
+                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Err(error)) => last = error.into(),
+                Err(_) => last = LinkError::Connection(quinn::ConnectionError::TimedOut),
+            }
+        }
+        Err(last)
+    }
+
+    /// Runs a session, unless a better connection with the peer exists.
+    async fn converse(&self, connection: Connection, peer: AgentId, dialled: bool) {
+        let ends = Ends { me: self.identity.agent(), site: self.site.clone(), peer, dialled };
+        let id = connection.stable_id();
+        if !self.register(&connection, &ends) {
+            session::refuse(&connection, &LinkError::Duplicate);
+            return;
+        }
+        let address = connection.remote_address();
+        self.hub.update_link(peer, |link| {
+            link.connected = true;
+            link.address = Some(address);
+        });
+        let error = session::run(connection, ends, self.hub.clone(), self.trust.clone()).await;
+        tracing::info!(%peer, %error, "the connection has ended");
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        if sessions.get(&peer).is_some_and(|active| active.connection.stable_id() == id) {
+            sessions.remove(&peer);
+            self.hub.update_link(peer, |link| {
+                link.connected = false;
+                link.last_error = Some(error.to_string());
+            });
+        }
+    }
+
+    /// Whether this connection is the one that stays. A new one of the same direction means that the peer has lost
+    /// the old one.
+    fn register(&self, connection: &Connection, ends: &Ends) -> bool {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let preferred = ends.preferred();
+        if let Some(old) = sessions.get(&ends.peer) {
+            let alive = old.connection.close_reason().is_none();
+            if alive && old.preferred && !preferred {
+                return false;
+            }
+            session::refuse(&old.connection, &LinkError::Duplicate);
+        }
+        sessions.insert(ends.peer, Active { connection: connection.clone(), preferred });
+        true
+    }
+
+    /// Waits until there is no session with the peer, whoever dialled it.
+    async fn gone(&self, peer: AgentId) {
+        loop {
+            let active = {
+                let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+                sessions.get(&peer).map(|active| active.connection.clone())
+            };
+            match active {
+                Some(connection) if connection.close_reason().is_none() => {
+                    connection.closed().await;
+                }
+                _ => return,
+            }
+        }
+    }
+}
+
+/// Names the key that is expected, for a peer that is changing its own.
+fn server_name(key: Option<&Fingerprint>) -> String {
+    let mut first = [0; 16];
+    if let Some(key) = key {
+        first.copy_from_slice(&key.bytes()[..16]);
+    }
+    format!("{}.mesh", Hex(first))
+}

@@ -1,0 +1,191 @@
+//! What an agent's connections share: its runtimes with their values, what they wish of others, how links fare.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::control::{Catalogue, Entry, Reason, RunState, RuntimeInfo};
+use crate::flow::Subscription;
+use crate::identity::AgentId;
+use crate::schema::Codec;
+
+/// The published values of a runtime after one scan.
+#[derive(Debug, Clone, Default)]
+pub struct ScanImage {
+    /// Memory of all published variables.
+    pub values: Arc<[u8]>,
+    /// The scan counter.
+    pub number: u64,
+    /// Start of the scan, ns since 1970-01-01.
+    pub time_ns: i64,
+    /// The clock is synchronised.
+    pub synchronised: bool,
+}
+
+/// A runtime behind this agent.
+#[derive(Debug)]
+pub struct Runtime {
+    /// Never used twice.
+    pub id: String,
+    /// What peers call it.
+    pub name: String,
+    /// What it publishes.
+    pub catalogue: Catalogue,
+    /// What it does.
+    pub state: RunState,
+    /// Changes with the program: what was agreed on before is void.
+    pub layout: u64,
+    /// The newest values.
+    pub image: ScanImage,
+}
+
+/// A wanted variable and where it goes.
+#[derive(Debug, Clone)]
+pub struct WishEntry {
+    /// What is asked for; the connection puts its own number in.
+    pub entry: Entry,
+    /// Of the subscriber's variable.
+    pub codec: Codec,
+}
+
+/// What one runtime of this agent wants of one runtime of a peer.
+#[derive(Clone)]
+pub struct Wish {
+    /// Changes whenever anything in the wish does.
+    pub revision: u64,
+    /// The agent that has the publisher.
+    pub peer: AgentId,
+    /// Runtime of this agent.
+    pub subscriber: String,
+    /// Its name.
+    pub subscriber_name: String,
+    /// Name of the peer's runtime.
+    pub publisher: String,
+    /// The variables.
+    pub entries: Vec<WishEntry>,
+    /// Where values and news go.
+    pub sink: Arc<dyn Sink>,
+}
+
+/// Values of a flow, all of one scan.
+pub struct Delivery<'a> {
+    /// The image, the qualities, the sign of life.
+    pub subscription: &'a Subscription,
+    /// Index in [`Wish::entries`] of each slot.
+    pub entries: &'a [u32],
+}
+
+/// Why an entry has no values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EntryProblem {
+    /// There is no connection.
+    NotConnected,
+    /// The peer has no runtime of that name.
+    NoSuchRuntime,
+    /// The publisher refuses; with a type mismatch, the type that it has.
+    Refused(Reason, Option<String>),
+}
+
+/// Takes what arrives for a wish. Called on the thread of the mesh: must not block.
+pub trait Sink: Send + Sync {
+    /// New values.
+    fn deliver(&self, delivery: &Delivery<'_>);
+    /// An entry gets no values from now on.
+    fn problem(&self, entry: u32, problem: EntryProblem);
+}
+
+/// How a connection fares.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LinkStatus {
+    /// A session with the peer is up.
+    pub connected: bool,
+    /// Where it is.
+    pub address: Option<std::net::SocketAddr>,
+    /// Round trip.
+    pub rtt_us: u64,
+    /// Datagrams and streams with values that have arrived.
+    pub received: u64,
+    /// The same, sent.
+    pub sent: u64,
+    /// Scans that were not sent since the last one was still waiting.
+    pub skipped_scans: u64,
+    /// Requests for missing values.
+    pub resyncs: u64,
+    /// Why the last connection ended.
+    pub last_error: Option<String>,
+}
+
+/// What an agent's connections share.
+#[derive(Default)]
+pub struct Hub {
+    runtimes: Mutex<BTreeMap<String, Runtime>>,
+    wishes: Mutex<Vec<Wish>>,
+    links: Mutex<BTreeMap<AgentId, LinkStatus>>,
+    /// Moves with each scan.
+    pub(super) scans: watch::Sender<u64>,
+    /// Moves when runtimes or their programs come and go.
+    pub(super) plans: watch::Sender<u64>,
+}
+
+impl Hub {
+    /// Puts a runtime in place, or another program in it.
+    pub fn set_runtime(&self, runtime: Runtime) {
+        self.runtimes().insert(runtime.id.clone(), runtime);
+        self.plans.send_modify(|revision| *revision += 1);
+    }
+
+    /// Takes a runtime away.
+    pub fn remove_runtime(&self, id: &str) {
+        self.runtimes().remove(id);
+        self.plans.send_modify(|revision| *revision += 1);
+    }
+
+    /// A scan of a runtime has ended.
+    pub fn scanned(&self, id: &str, image: ScanImage, state: RunState) {
+        if let Some(runtime) = self.runtimes().get_mut(id) {
+            runtime.image = image;
+            runtime.state = state;
+        }
+        self.scans.send_modify(|revision| *revision += 1);
+    }
+
+    /// Replaces all wishes.
+    pub fn set_wishes(&self, wishes: Vec<Wish>) {
+        *self.wishes.lock().unwrap_or_else(PoisonError::into_inner) = wishes;
+        self.plans.send_modify(|revision| *revision += 1);
+    }
+
+    /// How links fare, by peer.
+    pub fn links(&self) -> BTreeMap<AgentId, LinkStatus> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The runtimes, as a peer learns of them.
+    pub(super) fn introduce(&self) -> Vec<RuntimeInfo> {
+        let runtimes = self.runtimes();
+        runtimes
+            .values()
+            .map(|runtime| RuntimeInfo {
+                id: runtime.id.clone(),
+                name: runtime.name.clone(),
+                scan_us: runtime.catalogue.scan_us,
+                state: runtime.state,
+            })
+            .collect()
+    }
+
+    pub(super) fn update_link(&self, peer: AgentId, update: impl FnOnce(&mut LinkStatus)) {
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        update(links.entry(peer).or_default());
+    }
+
+    pub(super) fn runtimes(&self) -> MutexGuard<'_, BTreeMap<String, Runtime>> {
+        self.runtimes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn wishes_of(&self, peer: AgentId) -> Vec<Wish> {
+        let wishes = self.wishes.lock().unwrap_or_else(PoisonError::into_inner);
+        wishes.iter().filter(|wish| wish.peer == peer).cloned().collect()
+    }
+}

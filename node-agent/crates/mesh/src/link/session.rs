@@ -1,0 +1,322 @@
+//! One connection with a trusted peer, from the first greeting to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::{Connection, RecvStream, SendStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::hub::Hub;
+use super::receiving::Receiving;
+use super::sending::Sending;
+use super::{Close, LinkError};
+use crate::control::{self, FlowName, FrameReader, Hello, MINOR, Message};
+use crate::flow::MAX_SLOTS;
+use crate::identity::AgentId;
+use crate::now_ns;
+use crate::schema::MAX_VALUE;
+use crate::trust::Trust;
+
+/// A greeting that takes longer comes never.
+const GREETING: Duration = Duration::from_secs(5);
+/// A snapshot of the largest flow, or a long value.
+const MAX_STREAM: usize = MAX_SLOTS * (crate::flow::BULK_ABOVE as usize + 8) + MAX_VALUE as usize;
+
+/// Both ends of a session.
+pub(super) struct Ends {
+    pub(super) me: AgentId,
+    pub(super) site: String,
+    pub(super) peer: AgentId,
+    /// This side has dialled.
+    pub(super) dialled: bool,
+}
+
+/// Something that happened on a task beside the session's own.
+enum Event {
+    Control(Message),
+    Stream(Vec<u8>),
+    BulkArrived(FlowName, u16),
+    Failed(LinkError),
+}
+
+/// Runs a session to its end, and says why it ended.
+pub(super) async fn run(connection: Connection, ends: Ends, hub: Arc<Hub>, trust: Arc<Trust>) -> LinkError {
+    let mut session = Session {
+        receiving: Receiving::default(),
+        sending: Sending::new(rand_core::RngCore::next_u32(&mut rand_core::OsRng)),
+        empty_buffer: connection.datagram_send_buffer_space(),
+        tasks: JoinSet::new(),
+        connection,
+        hub,
+        trust,
+        ends,
+    };
+    let error = match session.run().await {
+        Ok(never) => match never {},
+        Err(error) => error,
+    };
+    session.receiving.disconnected();
+    session.connection.close(error.close().code(), error.to_string().as_bytes());
+    error
+}
+
+struct Session {
+    connection: Connection,
+    ends: Ends,
+    hub: Arc<Hub>,
+    trust: Arc<Trust>,
+    receiving: Receiving,
+    sending: Sending,
+    /// Space for datagrams when none waits.
+    empty_buffer: usize,
+    /// End with the session.
+    tasks: JoinSet<()>,
+}
+
+enum Never {}
+
+impl Session {
+    async fn run(&mut self) -> Result<Never, LinkError> {
+        let mut plans = self.hub.plans.subscribe();
+        let mut scans = self.hub.scans.subscribe();
+        let mut trust = self.trust.changed();
+        let (events, mut inbox) = mpsc::channel(64);
+        let greeting = tokio::time::timeout(GREETING, self.greet()).await;
+        let (mut control, reader, rest) =
+            greeting.map_err(|_| LinkError::Unexpected("no greeting within five seconds"))??;
+        self.tasks.spawn(read_control(reader, rest, events.clone()));
+        self.tasks.spawn(read_streams(self.connection.clone(), events.clone()));
+        let wishes = self.hub.wishes_of(self.ends.peer);
+        let asked = self.receiving.wish(wishes);
+        self.send(&mut control, asked).await?;
+        loop {
+            let rtt_ns = self.connection.rtt().as_nanos() as u64;
+            let next_due = self.receiving.next_due(rtt_ns);
+            tokio::select! {
+                biased;
+                changed = trust.changed() => {
+                    if changed.is_err() || self.trust.pin_of(self.ends.peer).is_none() {
+                        return Err(LinkError::Revoked);
+                    }
+                }
+                datagram = self.connection.read_datagram() => {
+                    self.receiving.datagram(&datagram?, now_ns())?;
+                    self.hub.update_link(self.ends.peer, |link| link.received += 1);
+                }
+                Some(event) = inbox.recv() => self.handle(event, &mut control).await?,
+                _ = scans.changed() => self.publish(&events)?,
+                _ = plans.changed() => {
+                    let mut messages = self.sending.plan_changed(&self.hub);
+                    messages.extend(self.receiving.wish(self.hub.wishes_of(self.ends.peer)));
+                    self.send(&mut control, messages).await?;
+                }
+                () = until(next_due) => {
+                    let todo = self.receiving.due(now_ns(), rtt_ns);
+                    if todo.reconnect {
+                        return Err(LinkError::Unexpected("missing values were asked for three times"));
+                    }
+                    self.hub.update_link(self.ends.peer, |link| link.resyncs += todo.resyncs);
+                    self.send(&mut control, todo.send).await?;
+                }
+            }
+        }
+    }
+
+    /// Both sides say who they are. The side that dialled opens the stream.
+    async fn greet(&mut self) -> Result<(SendStream, RecvStream, FrameReader), LinkError> {
+        let (mut control, mut reader) = if self.ends.dialled {
+            self.connection.open_bi().await?
+        } else {
+            self.connection.accept_bi().await?
+        };
+        let (agent, site) = (self.ends.me, self.ends.site.clone());
+        let hello = Hello { minor: MINOR, agent, site, runtimes: self.hub.introduce() };
+        control.write_all(&control::encode(&Message::Hello(hello))).await?;
+        let mut frames = FrameReader::default();
+        let first = loop {
+            if let Some(message) = frames.next_message()? {
+                break message;
+            }
+            let chunk = reader.read_chunk(control::MAX_FRAME, true).await?;
+            frames.push(&chunk.ok_or(LinkError::Unexpected("the control stream ended"))?.bytes);
+        };
+        let Message::Hello(hello) = first else {
+            return Err(LinkError::Unexpected("something came before the greeting"));
+        };
+        if hello.agent != self.ends.peer {
+            return Err(LinkError::Identity(hello.agent));
+        }
+        self.receiving.hello(hello.runtimes);
+        Ok((control, reader, frames))
+    }
+
+    async fn handle(&mut self, event: Event, control: &mut SendStream) -> Result<(), LinkError> {
+        let answers = match event {
+            Event::Failed(error) => return Err(error),
+            Event::BulkArrived(name, slot) => {
+                self.sending.bulk_arrived(name, slot);
+                return Ok(());
+            }
+            Event::Stream(stream) => {
+                self.receiving.stream(&stream, now_ns())?;
+                self.hub.update_link(self.ends.peer, |link| link.received += 1);
+                return Ok(());
+            }
+            Event::Control(message) => self.answer(message)?,
+        };
+        self.send(control, answers).await
+    }
+
+    fn answer(&mut self, message: Message) -> Result<Vec<Message>, LinkError> {
+        match message {
+            Message::Hello(_) => return Err(LinkError::Unexpected("a second greeting")),
+            Message::Subscribe(wish) => return Ok(self.sending.subscribe(&self.hub, &wish)),
+            Message::SubscribeResult(result) => return self.receiving.result(result),
+            Message::Ready(name) => {
+                let snapshot = self.sending.ready(&self.hub, name);
+                self.send_stream(snapshot);
+            }
+            Message::Resync(request) => {
+                let snapshot = self.sending.resync(request);
+                self.send_stream(snapshot);
+            }
+            Message::LayoutChanged(name) => return Ok(self.receiving.layout_changed(&name.runtime)),
+            Message::PublisherState(state) => {
+                self.receiving.publisher_state(&state.runtime, state.state);
+            }
+            Message::Unsubscribe(name) => self.sending.unsubscribe(name),
+            Message::Bye(_) => {}
+        }
+        Ok(Vec::new())
+    }
+
+    /// Sends what is due after a scan. While datagrams of an earlier scan wait, this one is left out: its changes
+    /// ride in the next, and nothing old queues.
+    fn publish(&mut self, events: &mpsc::Sender<Event>) -> Result<(), LinkError> {
+        if self.connection.datagram_send_buffer_space() < self.empty_buffer {
+            self.hub.update_link(self.ends.peer, |link| link.skipped_scans += 1);
+            return Ok(());
+        }
+        let max_len = self.connection.max_datagram_size().ok_or(LinkError::Version)?;
+        let datagrams = self.sending.scanned(&self.hub, now_ns(), max_len);
+        let sent = datagrams.len() as u64;
+        for datagram in datagrams {
+            // An error other than the connection's end is a datagram that found no room: a gap, which is asked for.
+            if let Err(quinn::SendDatagramError::ConnectionLost(error)) =
+                self.connection.send_datagram(datagram.into())
+            {
+                return Err(error.into());
+            }
+        }
+        while let Some((name, slot, stream)) = self.sending.bulk(&self.hub) {
+            let (connection, events) = (self.connection.clone(), events.clone());
+            self.tasks.spawn(async move {
+                if write_stream(&connection, &stream).await.is_ok() {
+                    // A closed channel is a session that has ended.
+                    let _ = events.send(Event::BulkArrived(name, slot)).await;
+                }
+            });
+        }
+        let (rtt, address) = (self.connection.rtt(), self.connection.remote_address());
+        self.hub.update_link(self.ends.peer, |link| {
+            link.sent += sent;
+            link.rtt_us = rtt.as_micros() as u64;
+            link.address = Some(address);
+        });
+        Ok(())
+    }
+
+    fn send_stream(&mut self, stream: Option<Vec<u8>>) {
+        if let Some(stream) = stream {
+            let connection = self.connection.clone();
+            self.tasks.spawn(async move {
+                // A failure is the connection's, which ends the session by itself.
+                let _ = write_stream(&connection, &stream).await;
+            });
+        }
+    }
+
+    async fn send(&mut self, control: &mut SendStream, messages: Vec<Message>) -> Result<(), LinkError> {
+        for message in messages {
+            control.write_all(&control::encode(&message)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes a stream and waits until the peer has all of it.
+async fn write_stream(connection: &Connection, stream: &[u8]) -> Result<(), LinkError> {
+    let mut sender = connection.open_uni().await?;
+    sender.write_all(stream).await?;
+    // Finishing fails only for a stream that was finished or reset, which nobody else can do.
+    let _ = sender.finish();
+    let _ = sender.stopped().await;
+    Ok(())
+}
+
+async fn read_control(mut reader: RecvStream, mut frames: FrameReader, events: mpsc::Sender<Event>) {
+    let error = loop {
+        match frames.next_message() {
+            Ok(Some(message)) => {
+                if events.send(Event::Control(message)).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            Ok(None) => {}
+            Err(error) => break error.into(),
+        }
+        match reader.read_chunk(control::MAX_FRAME, true).await {
+            Ok(Some(chunk)) => frames.push(&chunk.bytes),
+            Ok(None) => break LinkError::Unexpected("the control stream ended"),
+            Err(error) => break error.into(),
+        }
+    };
+    // A closed channel is a session that has ended.
+    let _ = events.send(Event::Failed(error)).await;
+}
+
+/// One stream at a time: a peer that sends many long ones fills its own window, not our memory.
+async fn read_streams(connection: Connection, events: mpsc::Sender<Event>) {
+    let error = loop {
+        let mut stream = match connection.accept_uni().await {
+            Ok(stream) => stream,
+            Err(error) => break error.into(),
+        };
+        let event = match stream.read_to_end(MAX_STREAM).await {
+            Ok(bytes) => Event::Stream(bytes),
+            Err(quinn::ReadToEndError::Read(error)) => break error.into(),
+            Err(quinn::ReadToEndError::TooLong) => break LinkError::Unexpected("a stream without an end"),
+        };
+        if events.send(event).await.is_err() {
+            return;
+        }
+    };
+    let _ = events.send(Event::Failed(error)).await;
+}
+
+/// Sleeps until a time of the monotonic clock; for ever without one.
+async fn until(due_ns: Option<u64>) {
+    match due_ns {
+        Some(due) => {
+            let pause = Duration::from_nanos(due.saturating_sub(now_ns()));
+            tokio::time::sleep_until(Instant::now() + pause).await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+impl Ends {
+    /// Of two connections of one pair, the one that the smaller agent has dialled stays.
+    pub(super) fn preferred(&self) -> bool {
+        self.dialled == (self.me < self.peer)
+    }
+}
+
+/// Closes a connection that was not taken.
+pub(super) fn refuse(connection: &Connection, why: &LinkError) {
+    let close: Close = why.close();
+    connection.close(close.code(), why.to_string().as_bytes());
+}

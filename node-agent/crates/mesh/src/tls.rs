@@ -1,0 +1,210 @@
+//! TLS of the mesh: version 1.3, both sides with a certificate, judged by its key alone.
+//!
+//! Names and dates in certificates count for nothing: an edge box may boot in 1970, and a pin ends with its pairing,
+//! not with a date. Who holds the private key of a pinned fingerprint is the peer; everybody else fails in the
+//! handshake. While a pairing is offered, a stranger may finish the handshake too, and then speak
+//! [`PAIRING_ALPN`] alone; [`crate::link`] sees to that before any stream is read.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+
+use crate::identity::{Fingerprint, Identity, certificate_key};
+use crate::now_ns;
+use crate::trust::Trust;
+
+/// Application protocol of values.
+pub const MESH_ALPN: &[u8] = b"lineshaft-mesh/1";
+/// Application protocol of pairings.
+pub const PAIRING_ALPN: &[u8] = crate::pairing::handshake::PROTOCOL.as_bytes();
+
+/// Whether strangers may finish a handshake: while a pairing is offered, and no longer.
+#[derive(Debug, Default)]
+pub struct Door {
+    open_until_ns: AtomicU64,
+}
+
+impl Door {
+    /// Opens it until a time of the monotonic clock.
+    pub fn open_until(&self, time_ns: u64) {
+        self.open_until_ns.store(time_ns, Ordering::Release);
+    }
+
+    /// Closes it.
+    pub fn close(&self) {
+        self.open_until(0);
+    }
+
+    /// Whether it is open.
+    pub fn is_open(&self) -> bool {
+        now_ns() < self.open_until_ns.load(Ordering::Acquire)
+    }
+}
+
+/// Which key a dialler accepts.
+#[derive(Debug, Clone)]
+pub enum Expected {
+    /// One of a pinned peer's.
+    Keys(Vec<Fingerprint>),
+    /// Any: the pairing that follows decides.
+    Stranger,
+}
+
+/// The TLS of the accepting side.
+pub fn server(
+    identity: &Identity,
+    trust: Arc<Trust>,
+    door: Arc<Door>,
+) -> Result<rustls::ServerConfig, Error> {
+    let provider = provider();
+    let verifier = Arc::new(Callers { trust, door, provider: provider.clone() });
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(vec![identity.certificate()], identity.private_key())?;
+    config.alpn_protocols = vec![MESH_ALPN.to_vec(), PAIRING_ALPN.to_vec()];
+    // No resumption: every connection proves its key anew, so a revoked one cannot come back on a ticket.
+    config.send_tls13_tickets = 0;
+    config.max_early_data_size = 0;
+    Ok(config)
+}
+
+/// The TLS of the dialling side.
+pub fn client(identity: &Identity, expected: Expected) -> Result<rustls::ClientConfig, Error> {
+    let alpn = match expected {
+        Expected::Keys(_) => MESH_ALPN,
+        Expected::Stranger => PAIRING_ALPN,
+    };
+    let provider = provider();
+    let verifier = Arc::new(Callee { expected, provider: provider.clone() });
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_client_auth_cert(vec![identity.certificate()], identity.private_key())?;
+    config.alpn_protocols = vec![alpn.to_vec()];
+    config.resumption = rustls::client::Resumption::disabled();
+    Ok(config)
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// Judges clients.
+struct Callers {
+    trust: Arc<Trust>,
+    door: Arc<Door>,
+    provider: Arc<CryptoProvider>,
+}
+
+/// Judges a server.
+struct Callee {
+    expected: Expected,
+    provider: Arc<CryptoProvider>,
+}
+
+fn key_of(certificate: &CertificateDer<'_>) -> Result<Fingerprint, Error> {
+    certificate_key(certificate).ok_or(CertificateError::BadEncoding.into())
+}
+
+fn refused() -> Error {
+    CertificateError::ApplicationVerificationFailure.into()
+}
+
+impl ClientCertVerifier for Callers {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        _chain: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let known = self.trust.owner(key_of(certificate)?).is_some();
+        if known || self.door.is_open() { Ok(ClientCertVerified::assertion()) } else { Err(refused()) }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(refused())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+impl ServerCertVerifier for Callee {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        _chain: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let key = key_of(certificate)?;
+        match &self.expected {
+            Expected::Keys(keys) if !keys.contains(&key) => Err(refused()),
+            Expected::Keys(_) | Expected::Stranger => Ok(ServerCertVerified::assertion()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(refused())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+impl fmt::Debug for Callers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Callers").field("door", &self.door).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Callee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Callee").field("expected", &self.expected).finish_non_exhaustive()
+    }
+}

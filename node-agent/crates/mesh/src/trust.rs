@@ -1,0 +1,160 @@
+//! Whom this agent trusts: the keys that pairings have pinned, on disk and in memory.
+//!
+//! One file for each peer, `trust/<agent>.json`. A file that is damaged is reported and left alone: its peer is not
+//! trusted, and nobody takes it for "no pins". Trust ends with the file: at once for connections that are to be
+//! made, and [`Trust::changed`] tells those that exist.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::identity::{AgentId, FileError, Fingerprint, make_directory, read, remove, replace, to_json};
+
+/// A peer whose key is pinned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Pin {
+    /// The peer.
+    pub agent: AgentId,
+    /// Its name when it was paired.
+    pub name: String,
+    /// Its keys; more than one while it changes them.
+    pub keys: Vec<Fingerprint>,
+    /// UID of the Pairing that made it.
+    pub pairing: String,
+}
+
+/// The pins of an agent.
+#[derive(Debug)]
+pub struct Trust {
+    directory: PathBuf,
+    pins: RwLock<BTreeMap<AgentId, Pin>>,
+    revision: watch::Sender<u64>,
+}
+
+impl Trust {
+    /// The pins in `directory`, and what could not be read.
+    pub fn open(directory: &Path) -> Result<(Self, Vec<FileError>), FileError> {
+        make_directory(directory)?;
+        let mut pins = BTreeMap::new();
+        let mut damaged = Vec::new();
+        let entries = std::fs::read_dir(directory).map_err(FileError::io("read", directory))?;
+        for entry in entries {
+            let path = entry.map_err(FileError::io("read", directory))?.path();
+            if path.extension().is_some_and(|extension| extension == "json") {
+                match load(&path) {
+                    Ok(pin) => {
+                        pins.insert(pin.agent, pin);
+                    }
+                    Err(error) => damaged.push(error),
+                }
+            }
+        }
+        let trust = Self {
+            directory: directory.to_owned(),
+            pins: RwLock::new(pins),
+            revision: watch::Sender::new(0),
+        };
+        Ok((trust, damaged))
+    }
+
+    /// Trusts a peer from now on. It is on the disk when this returns.
+    pub fn pin(&self, pin: Pin) -> Result<(), FileError> {
+        let json = to_json(&pin);
+        replace(&self.path(pin.agent), &json)?;
+        self.pins.write().unwrap_or_else(PoisonError::into_inner).insert(pin.agent, pin);
+        self.revision.send_modify(|revision| *revision += 1);
+        Ok(())
+    }
+
+    /// Trusts a peer no more. Memory first: even a disk that refuses ends the trust until the next start.
+    pub fn unpin(&self, agent: AgentId) -> Result<(), FileError> {
+        self.pins.write().unwrap_or_else(PoisonError::into_inner).remove(&agent);
+        self.revision.send_modify(|revision| *revision += 1);
+        remove(&self.path(agent))
+    }
+
+    /// The peer that a key belongs to.
+    pub fn owner(&self, key: Fingerprint) -> Option<AgentId> {
+        let pins = self.pins.read().unwrap_or_else(PoisonError::into_inner);
+        pins.values().find(|pin| pin.keys.contains(&key)).map(|pin| pin.agent)
+    }
+
+    /// What is pinned for a peer.
+    pub fn pin_of(&self, agent: AgentId) -> Option<Pin> {
+        self.pins.read().unwrap_or_else(PoisonError::into_inner).get(&agent).cloned()
+    }
+
+    /// All pins.
+    pub fn pins(&self) -> Vec<Pin> {
+        self.pins.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Moves when a pin comes or goes.
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
+    }
+
+    fn path(&self, agent: AgentId) -> PathBuf {
+        self.directory.join(format!("{agent}.json"))
+    }
+}
+
+fn load(path: &Path) -> Result<Pin, FileError> {
+    let bytes = read(path)?.ok_or_else(|| FileError::damaged(path, "it has just been removed"))?;
+    let pin: Pin = serde_json::from_slice(&bytes).map_err(|error| FileError::damaged(path, error))?;
+    let named = path.file_stem().and_then(|stem| stem.to_str()) == Some(pin.agent.to_string().as_str());
+    if named { Ok(pin) } else { Err(FileError::damaged(path, "it is named after another agent")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pin(number: u8) -> Pin {
+        Pin {
+            agent: AgentId::from_bytes([number; 16]),
+            name: format!("Line{number}"),
+            keys: vec![Fingerprint::of_public_key(&[number])],
+            pairing: "uid".to_owned(),
+        }
+    }
+
+    #[test]
+    fn pins_outlive_restarts_until_they_are_revoked() {
+        let directory = tempfile::tempdir().unwrap();
+        let (trust, _) = Trust::open(directory.path()).unwrap();
+        let mut changed = trust.changed();
+        trust.pin(pin(1)).unwrap();
+        trust.pin(pin(2)).unwrap();
+        assert!(changed.has_changed().unwrap());
+        changed.mark_unchanged();
+        let (again, damaged) = Trust::open(directory.path()).unwrap();
+        assert!(damaged.is_empty());
+        assert_eq!(again.pins(), [pin(1), pin(2)]);
+        assert_eq!(again.owner(pin(2).keys[0]), Some(pin(2).agent));
+        trust.unpin(pin(1).agent).unwrap();
+        trust.unpin(pin(1).agent).unwrap();
+        assert!(changed.has_changed().unwrap());
+        assert_eq!(trust.owner(pin(1).keys[0]), None);
+        assert_eq!(Trust::open(directory.path()).unwrap().0.pins(), [pin(2)]);
+    }
+
+    #[test]
+    fn a_damaged_pin_is_reported_and_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let (trust, _) = Trust::open(directory.path()).unwrap();
+        trust.pin(pin(1)).unwrap();
+        trust.pin(pin(2)).unwrap();
+        let first = trust.path(pin(1).agent);
+        std::fs::write(&first, b"{").unwrap();
+        std::fs::copy(trust.path(pin(2).agent), trust.path(pin(3).agent)).unwrap();
+        let (again, damaged) = Trust::open(directory.path()).unwrap();
+        assert_eq!(damaged.len(), 2, "{damaged:?}");
+        assert_eq!(again.pins(), [pin(2)]);
+        assert_eq!(std::fs::read(&first).unwrap(), b"{");
+    }
+}
