@@ -1,7 +1,7 @@
 //! What instructions work on, and the loop that executes them.
 //!
 //! No access is checked that was proved before: the decoder notes for each function how far its operands reach
-//! behind each base ([`Function`](super::code::Function)), and a function is entered only if all of that lies
+//! behind each base ([`Function`]), and a function is entered only if all of that lies
 //! within slots and memory. Addresses that are computed are checked at each use. Every instruction is total, so
 //! no program can end the loop but by returning, by a fault, or at a back edge once the attention word is set.
 
