@@ -7,7 +7,7 @@
 //! so two bindings, and neither side accepts.
 //!
 //! [`Guard`] counts guesses, [`handshake`] holds the proof, [`Code`] is what the person types; [`Offers`] and
-//! [`claim`] carry the messages.
+//! [`claim()`] carry the messages.
 
 mod claim;
 mod code;
