@@ -547,7 +547,8 @@ pub enum Op {
         /// Type of what is referred to.
         type_id: u32,
     },
-    /// Stands on each loop's back edge: ends the scan when the engine was told to (watchdog, stop).
+    /// Stands on each loop's back edge, and where many calls are made: ends the scan when the engine was told to
+    /// (watchdog, stop).
     Poll,
 }
 

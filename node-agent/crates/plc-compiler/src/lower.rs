@@ -5,6 +5,7 @@ mod error;
 mod expression;
 mod function;
 mod place;
+mod polls;
 mod reference;
 mod statement;
 mod test;
@@ -113,6 +114,7 @@ pub(crate) fn lower(
     lowerer.bodies()?;
     let runs = plan.instances.iter().map(|instance| instance.pou).zip(entries.iter().copied());
     lowerer.check_paths(runs)?;
+    polls::add(&mut lowerer.module);
     Ok((lowerer.close().module, entries))
 }
 

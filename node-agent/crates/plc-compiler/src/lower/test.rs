@@ -82,6 +82,7 @@ pub(crate) fn lower_tests(
     }
     lowerer.bodies()?;
     lowerer.check_paths(runs.into_iter())?;
+    super::polls::add(&mut lowerer.module);
     let Lowerer { module, testing, .. } = lowerer.close();
     let assertions = testing.map(|testing| testing.assertions).unwrap_or_default();
     Ok(Tests { module, entries, assertions })
