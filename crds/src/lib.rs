@@ -11,6 +11,9 @@
 pub mod condition;
 pub mod edge_node;
 pub mod manifest;
+pub mod mesh_peer;
+pub mod mesh_subscription;
+pub mod pairing;
 mod patterns;
 pub mod plc_runtime;
 mod program_hash;
@@ -25,6 +28,9 @@ use kube::CustomResourceExt;
 
 pub use condition::{Condition, ConditionStatus};
 pub use edge_node::{EdgeNode, EdgeNodeSpec, EdgeNodeStatus};
+pub use mesh_peer::{MeshPeer, MeshPeerSpec, MeshPeerStatus};
+pub use mesh_subscription::{MeshSubscription, MeshSubscriptionSpec, MeshSubscriptionStatus};
+pub use pairing::{Pairing, PairingSpec, PairingStatus};
 pub use plc_runtime::{PlcRuntime, PlcRuntimeSpec, PlcRuntimeStatus};
 pub use program_hash::{program_hash, short_version};
 
@@ -52,5 +58,5 @@ pub fn generated_files() -> Vec<(PathBuf, String)> {
 
 /// The definitions of all kinds, in the order in which they are installed.
 pub fn all() -> Vec<CustomResourceDefinition> {
-    vec![EdgeNode::crd(), PlcRuntime::crd()]
+    vec![EdgeNode::crd(), PlcRuntime::crd(), MeshPeer::crd(), Pairing::crd(), MeshSubscription::crd()]
 }

@@ -29,3 +29,13 @@ pub(crate) const CONFIG_KEY: &str = r"^[-._a-zA-Z0-9]+$";
 pub(crate) const FILE_NAME: &str = r"^[A-Za-z0-9_][-._A-Za-z0-9]*$";
 /// A SHA-256 sum with its prefix.
 pub(crate) const SHA256: &str = r"^sha256:[0-9a-f]{64}$";
+/// A path, or every published variable below one: `Status.PLCState`, `Status.*`.
+pub(crate) const PATH_OR_ALL: &str = r"^[A-Za-z_][A-Za-z0-9_]*(\[-?[0-9]+(,-?[0-9]+)*\])*(\.[A-Za-z_][A-Za-z0-9_]*(\[-?[0-9]+(,-?[0-9]+)*\])*)*(\.\*)?$";
+/// The name by which a runtime announces itself: `spec.discovery.serviceName`, or the name of the object.
+pub(crate) const SERVICE_NAME: &str = r"^[A-Za-z0-9]([-_. A-Za-z0-9]*[A-Za-z0-9])?$";
+/// A UUID in lower case.
+pub(crate) const UUID: &str = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$";
+/// A decimal number that is not negative: `0`, `0.25`.
+pub(crate) const DECIMAL: &str = r"^[0-9]+(\.[0-9]+)?$";
+/// A pairing code, with or without its dash.
+pub(crate) const PAIRING_CODE: &str = r"^[0-9]{4}-?[0-9]{4}$";

@@ -3,10 +3,10 @@
 
 mod conditions;
 mod events;
+mod mesh;
 
 use std::fmt::Write as _;
 
-pub use conditions::CONDITIONS;
 pub use events::EVENTS;
 
 /// Who writes a condition or an event.
@@ -46,11 +46,16 @@ pub struct EventReason {
     pub meaning: &'static str,
 }
 
-/// Whether a condition of a kind may have this reason. `Ready` of a runtime also takes those of the others.
+/// Every condition type, kind by kind.
+pub fn conditions() -> impl Iterator<Item = &'static ConditionType> {
+    conditions::CONDITIONS.iter().chain(mesh::CONDITIONS)
+}
+
+/// Whether a condition of a kind may have this reason. A `Ready` that sums up others also takes theirs.
 pub fn is_condition(kind: &str, type_: &str, reason: &str) -> bool {
     let has = |found: &ConditionType| found.reasons.iter().any(|(_, known, _)| *known == reason);
-    let summary = kind == "PlcRuntime" && type_ == "Ready";
-    CONDITIONS.iter().any(|found| found.kind == kind && (summary || found.type_ == type_) && has(found))
+    let summary = type_ == "Ready" && kind != "EdgeNode";
+    conditions().any(|found| found.kind == kind && (summary || found.type_ == type_) && has(found))
 }
 
 /// Whether an event may have this reason and type.
@@ -68,7 +73,7 @@ pub(crate) fn page() -> String {
         Writer::Operator => "operator",
         Writer::Agent => "agent",
     };
-    for ConditionType { kind, type_, writer: by, meaning, reasons } in CONDITIONS {
+    for ConditionType { kind, type_, writer: by, meaning, reasons } in conditions() {
         let _ = write!(page, "\n## {kind}: {type_}\n\nWritten by the {}. {meaning}\n", writer(*by));
         if !reasons.is_empty() {
             page.push_str("\n| Reason | Status | Meaning, and what to do |\n| --- | --- | --- |\n");
@@ -98,7 +103,26 @@ mod tests {
         assert!(is_condition("PlcRuntime", "Ready", "CompileError"));
         assert!(!is_condition("PlcRuntime", "Running", "CompileError"));
         assert!(!is_condition("EdgeNode", "Ready", "Scanning"));
+        assert!(is_condition("MeshSubscription", "Ready", "TargetConflict"));
+        assert!(!is_condition("MeshSubscription", "Ready", "NameConflict"));
         assert!(is_event(Writer::Agent, true, "Faulted") && !is_event(Writer::Operator, true, "Faulted"));
+    }
+
+    #[test]
+    fn every_kind_has_its_conditions_once_and_with_reasons_that_are_words() {
+        let all: Vec<_> = conditions().collect();
+        for (index, one) in all.iter().enumerate() {
+            let same = |other: &&&ConditionType| (other.kind, other.type_) == (one.kind, one.type_);
+            assert!(all[index + 1..].iter().find(same).is_none(), "{} {}", one.kind, one.type_);
+            for (status, reason, meaning) in one.reasons {
+                assert!(["True", "False", "Unknown", "-"].contains(status), "{reason}: {status}");
+                assert!(reason.chars().all(char::is_alphanumeric), "{reason}");
+                assert!(meaning.ends_with('.') && !meaning.contains('|'), "{reason}: {meaning}");
+            }
+        }
+        for crd in crate::all() {
+            assert!(all.iter().any(|one| one.kind == crd.spec.names.kind), "{}", crd.spec.names.kind);
+        }
     }
 
     #[test]

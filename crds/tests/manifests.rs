@@ -4,6 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use lineshaft_crds::{manifest, validate};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 #[test]
 fn manifests_of_the_repository_pass() {
@@ -41,17 +44,20 @@ fn good_manifests_keep_their_meaning_through_the_types() {
         for document in manifest::parse(&std::fs::read_to_string(&path).unwrap()).unwrap() {
             let defaulted = validate::with_defaults(&document.value);
             let typed = match document.value["kind"].as_str() {
-                Some("PlcRuntime") => serde_json::to_value(
-                    serde_json::from_value::<lineshaft_crds::PlcRuntime>(defaulted.clone()).unwrap(),
-                ),
-                Some("EdgeNode") => serde_json::to_value(
-                    serde_json::from_value::<lineshaft_crds::EdgeNode>(defaulted.clone()).unwrap(),
-                ),
+                Some("PlcRuntime") => through::<lineshaft_crds::PlcRuntime>(&defaulted),
+                Some("EdgeNode") => through::<lineshaft_crds::EdgeNode>(&defaulted),
+                Some("MeshPeer") => through::<lineshaft_crds::MeshPeer>(&defaulted),
+                Some("Pairing") => through::<lineshaft_crds::Pairing>(&defaulted),
+                Some("MeshSubscription") => through::<lineshaft_crds::MeshSubscription>(&defaulted),
                 _ => continue,
             };
-            assert_eq!(typed.unwrap()["spec"], defaulted["spec"], "{}", path.display());
+            assert_eq!(typed["spec"], defaulted["spec"], "{}", path.display());
         }
     }
+}
+
+fn through<K: DeserializeOwned + Serialize>(object: &Value) -> Value {
+    serde_json::to_value(serde_json::from_value::<K>(object.clone()).unwrap()).unwrap()
 }
 
 /// `LINE:COLUMN PATH: MESSAGE` of each finding.

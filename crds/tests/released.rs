@@ -9,6 +9,10 @@ use std::path::Path;
 use growth::breaks;
 use serde_json::{Value, json};
 
+/// Kinds that no release has yet: they may still change in any way.
+const NOT_RELEASED: [&str; 3] =
+    ["meshpeers.lineshaft.dev", "pairings.lineshaft.dev", "meshsubscriptions.lineshaft.dev"];
+
 #[test]
 fn released_schemas_only_grow() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("released");
@@ -22,11 +26,12 @@ fn released_schemas_only_grow() {
             let name = &document.value["metadata"]["name"];
             let new = current.iter().find(|crd| crd["metadata"]["name"] == *name);
             let new = new.unwrap_or_else(|| panic!("{name} of {} is gone", path.display()));
+            assert!(!NOT_RELEASED.iter().any(|kind| *name == *kind), "{name} is released");
             assert_eq!(breaks(&document.value, new), Vec::<String>::new(), "{}", path.display());
             compared += 1;
         }
     }
-    assert!(compared >= current.len(), "released/ has {compared} kinds");
+    assert_eq!(compared + NOT_RELEASED.len(), current.len(), "a kind is released, or listed as not");
 }
 
 fn crd(spec: &Value) -> Value {

@@ -57,9 +57,11 @@ pub fn rbac() -> Vec<DynamicObject> {
     objects
 }
 
-/// The admission policy that fences each agent in, and its binding.
+/// The admission policies that fence each agent in and guard approvals, and their bindings.
 pub fn admission() -> Vec<DynamicObject> {
-    documents(include_str!("../install/admission.yaml"))
+    let mut objects = documents(include_str!("../install/admission.yaml"));
+    objects.extend(documents(include_str!("../install/admission-mesh.yaml")));
+    objects
 }
 
 /// Applies everything above and waits until the kinds are served. May be repeated.
@@ -114,9 +116,9 @@ mod tests {
 
     #[test]
     fn every_document_is_an_object_of_a_kind() {
-        assert_eq!(crds().len(), 2);
+        assert_eq!(crds().len(), 5);
         assert_eq!(rbac().len(), 12);
-        assert_eq!(admission().len(), 2);
+        assert_eq!(admission().len(), 6);
         for object in rbac().iter().chain(&admission()) {
             let types = object.types.as_ref().unwrap();
             assert!(!object.name_any().is_empty());

@@ -10,6 +10,7 @@ mod crd_gate;
 mod edge_node;
 pub mod install;
 mod leadership;
+pub mod mesh;
 mod metrics;
 mod options;
 mod plc_runtime;
@@ -24,7 +25,7 @@ use kube_lease_manager::LeaseManagerError;
 use tokio_util::sync::CancellationToken;
 
 pub use options::{Options, Scope};
-pub use plc_runtime::validate::{Judgement, Refusal, judge};
+pub use plc_runtime::validate::{Judgement, Refusal, compiled, judge};
 pub use readiness::{Readiness, router};
 
 use metrics::Metrics;

@@ -1,4 +1,4 @@
-//! The conditions.
+//! The conditions of hosts and runtimes.
 
 use super::ConditionType;
 use super::Writer::{Agent, Operator};
@@ -10,8 +10,8 @@ const KEEPER_UNAVAILABLE: (&str, &str, &str) = (
     "The keeper has not been started, or does not answer; the message says why. The agent starts it again by itself.",
 );
 
-/// Every condition type, in the order in which a runtime comes to life.
-pub const CONDITIONS: &[ConditionType] = &[
+/// Theirs, in the order in which a runtime comes to life.
+pub(super) const CONDITIONS: &[ConditionType] = &[
     ConditionType {
         kind: "EdgeNode",
         type_: edge_node::conditions::READY,

@@ -67,10 +67,7 @@ pub fn judge(spec: &PlcRuntimeSpec, sources: &[SourceFile]) -> Judgement {
         return Judgement::refused("InvalidSpec", &repeated);
     }
 
-    let units: Vec<_> = sources
-        .iter()
-        .map(|file| compiler::SourceUnit { name: file.name.clone(), text: file.text.clone() })
-        .collect();
+    let units = units(sources);
     let options = declare::compiler_options(spec, &plan);
     let program = match compiler::compile(&units, &options) {
         Ok(program) => program,
@@ -96,6 +93,17 @@ pub fn judge(spec: &PlcRuntimeSpec, sources: &[SourceFile]) -> Judgement {
         Err(refusal("NotSupported", &unsupported))
     };
     Judgement { verdict, diagnostics: program.diagnostics }
+}
+
+/// The program of a spec, if it compiles; whatever else is wrong with the spec.
+pub fn compiled(spec: &PlcRuntimeSpec, sources: &[SourceFile]) -> Option<compiler::Program> {
+    let plan = plc_io::plan(&declare::drivers(&spec.io).ok()?).ok()?;
+    compiler::compile(&units(sources), &declare::compiler_options(spec, &plan)).ok()
+}
+
+fn units(sources: &[SourceFile]) -> Vec<compiler::SourceUnit> {
+    let unit = |file: &SourceFile| compiler::SourceUnit { name: file.name.clone(), text: file.text.clone() };
+    sources.iter().map(unit).collect()
 }
 
 /// Runs the tests of a program that is good otherwise, if it must have passed them.
