@@ -28,7 +28,7 @@ pub(super) struct Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
     Value(Value),
-    /// What joins there: the number of a [`super::forward::Join`].
+    /// What joins there: the number of a `forward::Join`.
     Join(usize),
 }
 
