@@ -57,4 +57,6 @@ fn authenticate(connection: &Connection, trust: &Trust) -> Result<Remote, LinkEr
 }
 
 #[cfg(test)]
+mod lossy;
+#[cfg(test)]
 mod tests;

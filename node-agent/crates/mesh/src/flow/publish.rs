@@ -6,6 +6,9 @@ use super::{BULK_ABOVE, Deadband, MAX_SLOTS};
 use crate::schema::Codec;
 use crate::wire::{Bulk, HEADER_LEN, Header, Kind, Quality, RunWriter, SnapshotHeader};
 
+/// The first BEAT after values, which tells of them if they were lost; each further one takes twice as long.
+const FIRST_BEAT_NS: u64 = 10_000_000;
+
 /// What was agreed on for a flow.
 #[derive(Debug, Clone, Copy)]
 pub struct PublicationConfig {
@@ -15,7 +18,7 @@ pub struct PublicationConfig {
     pub epoch: u32,
     /// Values leave every so many scans, at least 1.
     pub every_scans: u32,
-    /// After so long without a datagram a BEAT goes out, if the program has scanned.
+    /// After at most so long without a datagram a BEAT goes out, if the program has scanned.
     pub beat_after_ns: u64,
 }
 
@@ -58,6 +61,8 @@ pub struct Publication {
     /// Scan whose values left last.
     last_scan: Option<u64>,
     last_out_ns: u64,
+    /// From then to the next BEAT.
+    beat_wait_ns: u64,
     /// Scan counter in the last datagram.
     last_told: Option<u64>,
 }
@@ -100,7 +105,8 @@ impl Publication {
                 }
             })
             .collect();
-        Self { config, slots, sent, seq: 0, last_scan: None, last_out_ns: 0, last_told: None }
+        let beat_wait_ns = config.beat_after_ns.min(FIRST_BEAT_NS);
+        Self { config, slots, sent, seq: 0, last_scan: None, last_out_ns: 0, beat_wait_ns, last_told: None }
     }
 
     /// What was agreed on.
@@ -125,8 +131,11 @@ impl Publication {
         } else {
             Vec::new()
         };
-        let silent = now_ns.saturating_sub(self.last_out_ns) >= self.config.beat_after_ns;
-        if datagrams.is_empty() && silent && self.last_told != Some(scan.number) {
+        let silent = now_ns.saturating_sub(self.last_out_ns) >= self.beat_wait_ns;
+        if !datagrams.is_empty() {
+            self.beat_wait_ns = self.config.beat_after_ns.min(FIRST_BEAT_NS);
+        } else if silent && self.last_told != Some(scan.number) {
+            self.beat_wait_ns = self.config.beat_after_ns.min(2 * self.beat_wait_ns);
             let mut beat = Vec::with_capacity(HEADER_LEN);
             self.header(scan, Kind::Beat).encode(&mut beat);
             datagrams.push(beat);

@@ -12,8 +12,9 @@ const NS_PER_MS: u64 = 1_000_000;
 const MIN_GAP_NS: u64 = 5 * NS_PER_MS;
 const MIN_REPEAT_NS: u64 = 50 * NS_PER_MS;
 const MAX_SET_NS: u64 = 2 * NS_PER_MS;
-/// Unanswered requests before the connection is given up.
-const ATTEMPTS: u32 = 3;
+/// Unanswered requests before the connection is given up; each waits twice as long as the one before. QUIC delivers
+/// requests and answers in the end, but under heavy loss it takes its time.
+const ATTEMPTS: u32 = 5;
 
 /// What was agreed on for a flow.
 #[derive(Debug, Clone, Copy)]
@@ -266,7 +267,7 @@ impl Subscription {
     fn next_request(&self, rtt_ns: u64) -> Option<u64> {
         let since = self.gap_since_ns?;
         Some(match self.asked {
-            Some((_, at)) => at + (4 * rtt_ns).max(MIN_REPEAT_NS),
+            Some((attempts, at)) => at + ((4 * rtt_ns).max(MIN_REPEAT_NS) << (attempts - 1)),
             None => since + (2 * rtt_ns).max(MIN_GAP_NS),
         })
     }

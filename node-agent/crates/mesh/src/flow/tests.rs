@@ -202,10 +202,11 @@ fn an_incomplete_set_shows_after_its_time_and_is_asked_for() {
     let request = Due::Resync { have: 0 };
     assert_eq!(pair.subscription.due(start + 5 * MS - 1, RTT), None);
     assert_eq!(pair.subscription.due(start + 5 * MS, RTT), Some(request));
-    assert_eq!(pair.subscription.due(start + 55 * MS - 1, RTT), None);
-    assert_eq!(pair.subscription.due(start + 55 * MS, RTT), Some(request));
-    assert_eq!(pair.subscription.due(start + 105 * MS, RTT), Some(request));
-    assert_eq!(pair.subscription.due(start + 155 * MS, RTT), Some(Due::Reconnect));
+    for after in [55, 155, 355, 755] {
+        assert_eq!(pair.subscription.due(start + after * MS - 1, RTT), None);
+        assert_eq!(pair.subscription.due(start + after * MS, RTT), Some(request));
+    }
+    assert_eq!(pair.subscription.due(start + 1_555 * MS, RTT), Some(Due::Reconnect));
     pair.snapshot(Some(0));
     assert_eq!(pair.subscription.image(), pair.image);
     assert!(pair.all_good());
@@ -369,7 +370,7 @@ proptest! {
             beat.extend(pair.scan());
         }
         pair.deliver(beat.last().unwrap());
-        let quiet = pair.now + 200 * MS;
+        let quiet = pair.now + 10_000 * MS;
         while let Some(due) = pair.subscription.due(quiet, RTT) {
             match due {
                 Due::Resync { have } => pair.snapshot(Some(have)),

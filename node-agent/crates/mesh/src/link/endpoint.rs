@@ -1,11 +1,11 @@
 //! The socket of an agent: takes connections, and keeps those up that its wishes need.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use quinn::{Connection, Incoming};
+use quinn::{AsyncUdpSocket, Connection, Incoming, Runtime as _};
 use rand_core::RngCore;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -25,6 +25,9 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 const MAX_HANDSHAKES: usize = 64;
 /// Above so many, an address must first show that it receives what is sent to it.
 const VALIDATE_ABOVE: usize = 16;
+
+/// Stands in errors for the address of a socket that does not know its own.
+const UNKNOWN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
 
 /// A peer that a connection is wanted with, and where it was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,15 +74,29 @@ impl Endpoint {
     ) -> Result<(Self, mpsc::Receiver<(Connection, Fingerprint)>), LinkError> {
         let refused = |source| LinkError::Listen { address, source };
         let socket = UdpSocket::bind(address).map_err(refused)?;
-        let local = socket.local_addr().map_err(refused)?;
+        let socket = quinn::TokioRuntime.wrap_udp_socket(socket).map_err(refused)?;
+        Self::over(socket, identity, site, trust, door, hub)
+    }
+
+    /// Over a socket that is given.
+    pub(super) fn over(
+        socket: Arc<dyn AsyncUdpSocket>,
+        identity: Arc<Identity>,
+        site: String,
+        trust: Arc<Trust>,
+        door: Arc<Door>,
+        hub: Arc<Hub>,
+    ) -> Result<(Self, mpsc::Receiver<(Connection, Fingerprint)>), LinkError> {
+        let unusable = |source| LinkError::Listen { address: UNKNOWN, source };
+        let local = socket.local_addr().map_err(unusable)?;
         let server = transport::server(tls::server(&identity, trust.clone(), door)?)?;
-        let quic = quinn::Endpoint::new(
+        let quic = quinn::Endpoint::new_with_abstract_socket(
             transport::endpoint(&identity),
             Some(server),
             socket,
             Arc::new(quinn::TokioRuntime),
         )
-        .map_err(refused)?;
+        .map_err(unusable)?;
         let (pairings, strangers) = mpsc::channel(4);
         let sessions = Mutex::new(HashMap::new());
         let shared = Arc::new(Shared { quic, identity, site, trust, hub, sessions, pairings });

@@ -115,7 +115,7 @@ impl Session {
                 () = until(next_due) => {
                     let todo = self.receiving.due(now_ns(), rtt_ns);
                     if todo.reconnect {
-                        return Err(LinkError::Unexpected("missing values were asked for three times"));
+                        return Err(LinkError::Unexpected("missing values were asked for in vain"));
                     }
                     self.hub.update_link(self.ends.peer, |link| link.resyncs += todo.resyncs);
                     self.send(&mut control, todo.send).await?;
