@@ -12,6 +12,7 @@
 //! Start reading at [`flow`].
 
 pub mod control;
+pub mod discovery;
 pub mod flow;
 pub mod hex;
 pub mod identity;
