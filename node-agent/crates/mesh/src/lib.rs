@@ -2,8 +2,8 @@
 //!
 //! A variable that changes in one runtime is in the program of another at its next scan, with a quality that the
 //! program can test. This crate holds the rules: what a value looks like on the wire ([`schema`], [`wire`]), when it
-//! leaves and what its receiver does with loss and silence ([`flow`]), how two agents that have never met come to
-//! trust each other ([`pairing`]). It knows nothing of Kubernetes and runs no
+//! leaves and what its receiver does with loss and silence ([`flow`]), how agents find each other ([`discovery`]), how
+//! two that have never met come to trust each other ([`pairing`]). It knows nothing of Kubernetes and runs no
 //! program; towards scans it knows images of bytes only.
 //!
 //! Everything here takes time as an argument. What a peer sends is checked before any of it has an effect: whatever

@@ -12,6 +12,7 @@ use tokio::time::MissedTickBehavior;
 use super::advert::{Advert, Label, RuntimeId};
 use super::daemon::{Daemon, DiscoveryError, Heard};
 use super::table::{Change, Limits, Peer, Rejection, Table};
+use crate::identity::AgentId;
 use crate::trust::Trust;
 
 const TICK: Duration = Duration::from_millis(500);
@@ -129,6 +130,16 @@ impl Discovery {
     /// All peers.
     pub fn peers(&self) -> BTreeMap<RuntimeId, Peer> {
         self.shared.table().peers().map(|(id, peer)| (id, peer.clone())).collect()
+    }
+
+    /// Where to dial a paired agent, the most promising first.
+    pub fn addresses_of(&self, agent: AgentId) -> Vec<SocketAddr> {
+        self.shared.table().addresses_of(agent)
+    }
+
+    /// A connection to `address` has been made with a key of a paired agent: it stays the first to be dialled.
+    pub fn prove(&self, agent: AgentId, address: SocketAddr) {
+        self.shared.table().prove(agent, address);
     }
 
     /// Whether the name of a runtime, of this agent or another, is used by others as well.
@@ -266,6 +277,8 @@ impl Worker {
     /// With a tick at most: what breaks one may break the next.
     async fn replace_daemon(&mut self, why: &str) {
         tracing::warn!(why, "multicast DNS starts anew");
+        // First, or its goodbyes would follow the announcements of the next.
+        self.daemon.close().await;
         match Daemon::open(self.settings.port).await {
             Ok(daemon) => {
                 self.daemon = daemon;

@@ -104,7 +104,7 @@ impl Daemon {
     }
 
     /// Says goodbye for all and ends.
-    pub(super) async fn close(self) {
+    pub(super) async fn close(&self) {
         if let Ok(ended) = self.mdns.shutdown() {
             let _ = tokio::time::timeout(CLOSE_WITHIN, ended.recv_async()).await;
         }

@@ -110,6 +110,7 @@ pub struct Table {
     conflicts: BTreeSet<RuntimeId>,
     newcomers_ns: VecDeque<u64>,
     impostors_ns: BTreeMap<AgentId, u64>,
+    proven: BTreeMap<AgentId, SocketAddr>,
     rejected: BTreeMap<Rejection, u64>,
 }
 
@@ -171,6 +172,7 @@ impl Table {
             conflicts: BTreeSet::new(),
             newcomers_ns: VecDeque::new(),
             impostors_ns: BTreeMap::new(),
+            proven: BTreeMap::new(),
             rejected: BTreeMap::new(),
         }
     }
@@ -178,6 +180,29 @@ impl Table {
     /// The peers, those included that are trusted and absent.
     pub fn peers(&self) -> impl Iterator<Item = (RuntimeId, &Peer)> {
         self.peers.iter().map(|(&id, entry)| (id, &entry.peer))
+    }
+
+    /// Where to dial a paired agent, the most promising first. An address that has led to it stays, whatever others
+    /// announce in its name.
+    pub fn addresses_of(&self, agent: AgentId) -> Vec<SocketAddr> {
+        let of_agent =
+            || self.peers.values().map(|entry| &entry.peer).filter(|p| p.trusted && p.advert.agent == agent);
+        let announced =
+            [true, false].into_iter().flat_map(|present| of_agent().filter(move |p| p.present == present));
+        let mut addresses: Vec<SocketAddr> = self.proven.get(&agent).copied().into_iter().collect();
+        for &address in announced.flat_map(|peer| peer.addresses.values().flatten()) {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        addresses
+    }
+
+    /// A connection to `address` has been made with a key of a paired agent.
+    pub fn prove(&mut self, agent: AgentId, address: SocketAddr) {
+        if self.pins.contains_key(&agent) {
+            self.proven.insert(agent, address);
+        }
     }
 
     /// The runtimes, of this agent too, whose name others have as well.
@@ -205,6 +230,7 @@ impl Table {
     pub fn set_pins(&mut self, pins: BTreeMap<AgentId, Vec<Fingerprint>>) -> Vec<Change> {
         self.pins = pins;
         self.impostors_ns.retain(|agent, _| self.pins.contains_key(agent));
+        self.proven.retain(|agent, _| self.pins.contains_key(agent));
         let mut changes = Vec::new();
         let pins = &self.pins;
         self.peers.retain(|&id, Entry { peer, .. }| {

@@ -112,6 +112,34 @@ fn a_flood_leaves_room_for_paired_peers() {
     assert!(a.rejected("too_fast") > 0);
 }
 
+#[test]
+fn a_cache_that_is_full_is_thrown_away() {
+    let lan = Lan::new();
+    let small = Settings { cached_records: 100, ..Settings::new(site(1)) };
+    let (a, b) = (Node::start(Some(&lan.a), small), Node::start(Some(&lan.b), Settings::new(site(2))));
+    // The flood reaches B as well, which has no room for new strangers then.
+    b.pair_with(1);
+    a.discovery().announce(vec![announcement(1, "LineA", "0.0.0.0:5210")]);
+    b.discovery().announce(vec![announcement(2, "LineB", "0.0.0.0:5210")]);
+    a.wait(SOON, "B", |peers| peers.contains_key(&id(2)));
+    send(&lan.b, (0..500).map(|number| forged(&stranger(number), ATTACKER, 5210)).collect());
+    a.wait(SOON, "strangers", |peers| peers.len() > 2);
+    // Nobody answers for the strangers when the network is asked anew. It would take 30 s with the old cache.
+    a.wait(3 * SOON, "B alone", |peers| peers.len() == 1 && peers[&id(2)].present);
+    b.wait(SOON, "A announces itself again", |peers| peers[&id(1)].present);
+}
+
+#[test]
+fn a_copied_advert_does_not_hide_a_proven_address() {
+    let (lan, a, _b) = paired();
+    let (agent, genuine) = (AgentId::from_bytes([2; 16]), "10.9.0.2:5210".parse().unwrap());
+    a.discovery().prove(agent, genuine);
+    send(&lan.b, vec![forged(&advert(2, "LineB"), ATTACKER, 5210)]);
+    let astray = "10.9.0.66:5210".parse().unwrap();
+    a.wait(SOON, "the copy", |_| a.discovery().addresses_of(agent).contains(&astray));
+    assert_eq!(a.discovery().addresses_of(agent)[0], genuine);
+}
+
 fn stranger(number: u32) -> Advert {
     let mut bytes = [0xee; 16];
     bytes[..4].copy_from_slice(&number.to_be_bytes());

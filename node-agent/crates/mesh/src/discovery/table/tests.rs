@@ -229,6 +229,33 @@ fn a_flood_is_bounded_and_counted() {
 }
 
 #[test]
+fn a_copied_advert_leads_astray_only_after_the_proven_address() {
+    let mut table = table();
+    let agent = AgentId::from_bytes([2; 16]);
+    let parse = |text: &str| text.parse::<SocketAddr>().unwrap();
+    table.prove(agent, parse("10.0.0.2:5210"));
+    assert_eq!(table.addresses_of(agent), [], "nobody that is not paired is dialled");
+    table.set_pins(pins(&[2]));
+    table.sighted(seen(2, "LineB"), 0);
+    table.prove(agent, parse("10.0.0.2:5210"));
+    assert_eq!(table.addresses_of(agent), [parse("10.0.0.2:5210")]);
+    // Somebody repeats the advert word for word, with another address.
+    table.sighted(at(advert(2, "LineB"), "10.0.0.66:1"), S);
+    assert_eq!(table.addresses_of(agent), [parse("10.0.0.2:5210"), parse("10.0.0.66:1")]);
+    let mut second = advert(2, "LineB2");
+    second.runtime = id(3);
+    table.sighted(at(second, "10.0.0.2:5211"), S);
+    table.withdrawn("lineb-02020202");
+    assert_eq!(
+        table.addresses_of(agent),
+        [parse("10.0.0.2:5210"), parse("10.0.0.2:5211"), parse("10.0.0.66:1")],
+        "the absent last"
+    );
+    table.set_pins(BTreeMap::new());
+    assert_eq!(table.addresses_of(agent), []);
+}
+
+#[test]
 fn a_copied_key_fills_no_memory() {
     let mut table = table();
     table.set_pins(pins(&[9]));
