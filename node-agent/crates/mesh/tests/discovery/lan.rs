@@ -48,6 +48,18 @@ fn two_hosts_find_each_other_in_a_second() {
 }
 
 #[test]
+fn a_loopback_is_enough() {
+    let lan = Lan::new();
+    ip(&format!("-n {} link del va", lan.a));
+    let (a, b) = (Node::start(Some(&lan.a), settings(1)), Node::start(Some(&lan.a), settings(2)));
+    a.discovery().announce(vec![announcement(1, "LineA", "127.0.0.1:5211")]);
+    b.discovery().announce(vec![announcement(2, "LineB", "127.0.0.1:5212")]);
+    a.wait(SECOND, "B", |peers| peers.contains_key(&id(2)));
+    b.wait(SECOND, "A", |peers| peers.contains_key(&id(1)));
+    assert_eq!(a.addresses(2), ["lo 127.0.0.1:5212"]);
+}
+
+#[test]
 fn a_socket_for_both_families_is_found_by_both() {
     let lan = Lan::new();
     ip(&format!("-n {} addr add fd00:9::1/64 dev va nodad", lan.a));
