@@ -20,6 +20,9 @@ const TICK: Duration = Duration::from_millis(500);
 const BROWSE_EVERY: Duration = Duration::from_mins(1);
 /// A goodbye is repeated after 120 ms, and must not hit an announcement that came after it.
 const AFTER_GOODBYE: Duration = Duration::from_millis(300);
+/// mdns-sd finds new addresses within 2 s and announces them once. Who has heard the old ones less than a second
+/// before keeps them, so all is said again when that has passed.
+const AFTER_NEW_ADDRESSES: Duration = Duration::from_millis(3_500);
 /// Changes that a reader may be behind before it has to read the whole table.
 const CHANGES: usize = 256;
 
@@ -73,6 +76,8 @@ struct Worker {
     announced: BTreeMap<String, Announcement>,
     /// Instances that a goodbye was sent for.
     goodbyes: BTreeMap<String, Instant>,
+    /// When all is to be announced once more.
+    repeat: Option<Instant>,
     browsed: Instant,
     browse_again: bool,
     /// Why the daemon has to be replaced.
@@ -105,6 +110,7 @@ impl Discovery {
             trust,
             announced: BTreeMap::new(),
             goodbyes: BTreeMap::new(),
+            repeat: None,
             browsed: Instant::now(),
             browse_again: false,
             broken: None,
@@ -244,6 +250,15 @@ impl Worker {
             self.browse_again = false;
             self.browsed = Instant::now();
             report(&self.daemon.browse_again());
+        }
+        if self.daemon.addresses_changed() {
+            self.repeat = Some(Instant::now() + AFTER_NEW_ADDRESSES);
+        }
+        if self.repeat.is_some_and(|at| Instant::now() >= at) {
+            self.repeat = None;
+            self.announced.values().for_each(|one| {
+                report(&self.daemon.announce(one));
+            });
         }
         self.goodbyes.retain(|_, said| said.elapsed() < AFTER_GOODBYE);
         self.announce();

@@ -68,6 +68,15 @@ impl Daemon {
         Ok(())
     }
 
+    /// Looks up the addresses of this host, and whether they are others than before.
+    pub(super) fn addresses_changed(&mut self) -> bool {
+        let locals = locals();
+        self.looked_up = Instant::now();
+        let changed = locals != self.locals;
+        self.locals = locals;
+        changed
+    }
+
     /// Says goodbye for an instance.
     pub(super) fn withdraw(&self, instance: &str) -> Result<(), DiscoveryError> {
         self.mdns.unregister(&format!("{instance}.{SERVICE_TYPE}"))?;
@@ -117,8 +126,7 @@ impl Daemon {
         advert.check_instance(service.get_fullname()).map_err(Rejection::Advert)?;
         let mut addresses = self.neighbours(service);
         if addresses.is_empty() && self.looked_up.elapsed() >= LOOK_UP_EVERY {
-            self.locals = locals();
-            self.looked_up = Instant::now();
+            self.addresses_changed();
             addresses = self.neighbours(service);
         }
         if addresses.is_empty() { Err(Rejection::OffLink) } else { Ok(Sighting { advert, addresses }) }

@@ -80,7 +80,7 @@ fn an_address_that_changes_is_followed() {
     a.wait(4 * SECOND, "B", |peers| peers.contains_key(&id(2)));
     ip(&format!("-n {} addr del 10.9.0.2/24 dev vb", lan.b));
     ip(&format!("-n {} addr add 10.9.0.77/24 dev vb", lan.b));
-    a.wait(8 * SECOND, "the new address alone", |_| a.addresses(2) == ["va 10.9.0.77:5210"]);
+    a.wait(12 * SECOND, "the new address alone", |_| a.addresses(2) == ["va 10.9.0.77:5210"]);
 }
 
 #[test]
@@ -93,8 +93,8 @@ fn a_network_that_comes_later_is_used() {
     a.discovery().announce(vec![announcement(1, "LineA", "10.9.0.1:5210")]);
     ip(&format!("-n {} link set vb up", lan.b));
     ip(&format!("-n {} addr add 10.9.0.2/24 dev vb", lan.b));
-    a.wait(8 * SECOND, "B", |peers| peers.contains_key(&id(2)));
-    b.wait(8 * SECOND, "A", |peers| peers.contains_key(&id(1)));
+    a.wait(12 * SECOND, "B", |peers| peers.contains_key(&id(2)));
+    b.wait(12 * SECOND, "A", |peers| peers.contains_key(&id(1)));
 }
 
 #[test]
