@@ -8,12 +8,16 @@
 //! trusted: whatever it writes into the shared memory leads to old or wrong values, never to an access out of
 //! bounds, an endless loop or a panic.
 //!
-//! Start reading at [`Exchange`], which puts the parts together for one keeper and its runner.
+//! Start reading at [`Exchange`], which puts the parts together for one keeper and its runner, and at [`Mailbox`],
+//! which is for what runtimes publish and receive.
 
 mod board;
 mod clock;
 mod error;
 mod histogram;
+mod inbox;
+mod mailbox;
+mod outbox;
 mod port;
 mod region;
 mod triple;
@@ -23,6 +27,9 @@ pub use board::{BoardRef, Figures, FiguresSnapshot, MAX_TASKS, ScanBoard, ScanRe
 pub use clock::monotonic_ns;
 pub use error::ExchangeError;
 pub use histogram::{BUCKETS, Histogram, HistogramSnapshot};
+pub use inbox::{EntryHead, Image, InboxReader, InboxWriter};
+pub use mailbox::{Mailbox, MailboxPlan};
+pub use outbox::{OutboxReader, OutboxWriter, Published, ScanState};
 pub use port::{DriverSide, Exchange, Layout, PortOffsets, PortSize, ScanSide};
 pub use region::{Region, Shared};
 pub use triple::{FrameHeader, Quality, Reader, TripleBuffer, Writer};

@@ -261,6 +261,11 @@ impl Writer {
         }
     }
 
+    /// The frame that is published next: the last one, until it is changed.
+    pub fn frame_mut(&mut self) -> &mut [u8] {
+        &mut self.frame
+    }
+
     /// The frame as it was published last; zeros before.
     pub fn frame(&self) -> &[u8] {
         &self.frame

@@ -579,6 +579,8 @@ pub enum FaultCode {
     RealDivideByZero,
     /// Conversion out of range where the manifest asks for a fault.
     ConversionRange,
+    /// A received value is stale and its subscription asks for a fault. Raised by the scan, never by a program.
+    MeshStale,
 }
 
 impl FaultCode {
@@ -597,6 +599,7 @@ impl FaultCode {
             Self::IntegerOverflow => "IntegerOverflow",
             Self::RealDivideByZero => "RealDivideByZero",
             Self::ConversionRange => "ConversionRange",
+            Self::MeshStale => "MeshStale",
         }
     }
 }

@@ -4,6 +4,7 @@
 //! instance: those are flattened. An array is one leaf. Readers of snapshots, online change and retain use
 //! nothing but this descriptor.
 
+mod excerpt;
 mod path;
 mod reverse;
 

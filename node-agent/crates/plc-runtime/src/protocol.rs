@@ -5,6 +5,7 @@
 //! another connection for everything else. `docs/design/keeper-runner.md` is the contract in words.
 
 mod bundle;
+mod mesh;
 mod status;
 
 pub use bundle::{
@@ -12,6 +13,7 @@ pub use bundle::{
     SafeDefault, SafeTarget, SafeValue, Scheduling, Semantics, UpdateMode, UpdatePolicy, WatchdogAction,
     WatchdogSpec,
 };
+pub use mesh::{Described, MailboxInfo, MeshStatus, OnStale, Problem, ProblemReason, Slot, Subscription};
 pub use status::{
     ChangeState, ChangeStatus, Counters, Distribution, DriverState, DriverStatus, EngineKind, EngineStatus,
     Outputs, ProgramStatus, RealtimeStatus, Refusal, RefusalReason, State, Status, TaskStatus,
