@@ -130,7 +130,7 @@ pub struct MeshPeerStatus {
     /// Whether a pairing pins the key that the peer shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust: Option<Trust>,
-    /// Nodes that see the peer, each with what it sees.
+    /// Nodes that see the peer, each with what it sees; an agent takes its own back when it sees the peer no more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["nodeName".into()]))]
@@ -171,7 +171,7 @@ pub struct Observer {
     #[schemars(length(max = 16), inner(length(min = 1, max = 15)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub interfaces: Vec<String>,
-    /// When the node last saw it, to five minutes.
+    /// When the node last saw it; written every five minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<Time>,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kube::Client;
 use kube::core::CustomResourceExt;
 use lineshaft_api_client::sentence;
-use lineshaft_crds::{EdgeNode, MeshSubscription, PlcRuntime};
+use lineshaft_crds::{EdgeNode, MeshPeer, MeshSubscription, PlcRuntime};
 
 use crate::Error;
 use crate::metrics::Metrics;
@@ -21,7 +21,12 @@ pub(crate) async fn wait_for_kinds(
     readiness: &Readiness,
     metrics: &Metrics,
 ) -> Result<(), Error> {
-    let wanted = [EdgeNode::api_resource(), PlcRuntime::api_resource(), MeshSubscription::api_resource()];
+    let wanted = [
+        EdgeNode::api_resource(),
+        PlcRuntime::api_resource(),
+        MeshSubscription::api_resource(),
+        MeshPeer::api_resource(),
+    ];
     let mut said = Vec::new();
     loop {
         let group_version = &wanted[0].api_version;

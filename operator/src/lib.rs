@@ -84,8 +84,16 @@ async fn control(client: &Client, options: &Options, metrics: &Metrics) {
     let (watches, stores, queues) = watches::prepare(client, options, metrics);
     let plc_runtimes = Arc::new(plc_runtime::PlcRuntimes::new(client, options, metrics, &stores));
     let edge_nodes = Arc::new(edge_node::EdgeNodes::new(client, options, metrics, &stores));
+    let mesh_subscriptions = Arc::new(mesh::MeshSubscriptions::new(client, options, metrics, &stores));
+    let mesh_peers = Arc::new(mesh::MeshPeers::new(client, options, metrics, &stores));
+    let controllers = watches::Controllers {
+        plc_runtimes: &plc_runtimes,
+        edge_nodes: &edge_nodes,
+        mesh_subscriptions: &mesh_subscriptions,
+        mesh_peers: &mesh_peers,
+    };
     tokio::join!(
-        watches.run(&plc_runtimes, &edge_nodes),
+        watches.run(&controllers),
         stores.report_readiness(&options.readiness),
         controller::run(
             plc_runtimes.clone(),
@@ -99,6 +107,22 @@ async fn control(client: &Client, options: &Options, metrics: &Metrics) {
             edge_nodes.clone(),
             stores.edge_nodes.clone(),
             queues.edge_nodes,
+            &stores.api,
+            metrics,
+            options
+        ),
+        controller::run(
+            mesh_subscriptions.clone(),
+            stores.mesh_subscriptions.clone(),
+            queues.mesh_subscriptions,
+            &stores.api,
+            metrics,
+            options
+        ),
+        controller::run(
+            mesh_peers.clone(),
+            stores.mesh_peers.clone(),
+            queues.mesh_peers,
             &stores.api,
             metrics,
             options

@@ -11,7 +11,7 @@ use crate::readiness::Readiness;
 pub struct Options {
     /// Which runtimes it takes care of.
     pub scope: Scope,
-    /// Label selector of the hosts that it takes care of; absent: all. Tests share a server.
+    /// Label selector of the hosts and peers that it takes care of; absent: all. Tests share a server.
     pub node_selector: Option<String>,
     /// Name of this replica, unique among all.
     pub identity: String,
@@ -21,6 +21,8 @@ pub struct Options {
     pub leader_election: bool,
     /// How long a node's Lease may go without being renewed before the node counts as lost.
     pub node_lease_timeout: Duration,
+    /// How long a discovered peer stays that nobody sees or needs any more.
+    pub unseen_peer_kept_for: Duration,
     /// Objects of a kind that are worked on at once.
     pub concurrency: u16,
     /// Where metrics are registered; one a process.
@@ -48,6 +50,7 @@ impl Options {
             lease_namespace: lineshaft_crds::SYSTEM_NAMESPACE.to_owned(),
             leader_election: false,
             node_lease_timeout: Duration::from_secs(40),
+            unseen_peer_kept_for: Duration::from_mins(2),
             concurrency: 8,
             registry: Registry::new(),
             readiness: Readiness::default(),

@@ -25,6 +25,25 @@ pub(super) async fn dereference(
     stores: &Stores,
     plc: &PlcRuntime,
 ) -> Result<Dereferenced, Error> {
+    let sources = sources(client, plc).await?;
+    let mut load = BTreeMap::new();
+    for other in readable(&stores.plc_runtimes) {
+        let bound = other.status.as_ref().and_then(|status| status.node_name.clone());
+        if let Some(node) = bound.filter(|_| other.uid() != plc.uid()) {
+            *load.entry(node).or_default() += 1;
+        }
+    }
+    // In a fixed order: what is said of them must not depend on the store's.
+    let mut nodes = readable(&stores.edge_nodes);
+    nodes.sort_by_key(ResourceExt::name_any);
+    Ok(Dereferenced { sources, nodes, load })
+}
+
+/// The source files of a runtime, or what of them is missing.
+pub(crate) async fn sources(
+    client: &Client,
+    plc: &PlcRuntime,
+) -> Result<Result<Vec<SourceFile>, Vec<Unresolved>>, Error> {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), &plc.namespace().unwrap_or_default());
     let mut config_maps = ConfigMaps::new();
     for name in plc.spec.program.config_maps() {
@@ -36,15 +55,5 @@ pub(super) async fn dereference(
             config_maps.insert(name.to_owned(), map.data.unwrap_or_default());
         }
     }
-    let mut load = BTreeMap::new();
-    for other in readable(&stores.plc_runtimes) {
-        let bound = other.status.as_ref().and_then(|status| status.node_name.clone());
-        if let Some(node) = bound.filter(|_| other.uid() != plc.uid()) {
-            *load.entry(node).or_default() += 1;
-        }
-    }
-    // In a fixed order: what is said of them must not depend on the store's.
-    let mut nodes = readable(&stores.edge_nodes);
-    nodes.sort_by_key(ResourceExt::name_any);
-    Ok(Dereferenced { sources: plc.spec.program.resolve(&config_maps), nodes, load })
+    Ok(plc.spec.program.resolve(&config_maps))
 }

@@ -29,6 +29,7 @@ use crate::watches::Stores;
 use judgements::Judgements;
 
 pub(crate) use build::without_own_fields;
+pub(crate) use dereference::sources;
 
 /// Why a runtime could not be reconciled. What is wrong with its spec is no error but a condition.
 #[derive(Debug, thiserror::Error)]
