@@ -122,6 +122,19 @@ fn mistakes_on_the_command_line_are_exit_code_2() {
 }
 
 #[test]
+fn bytes_that_are_no_text_are_named_with_their_place() {
+    let scratch = Scratch::with(&[]);
+    std::fs::write(
+        scratch.path().join("main.st"),
+        b"PROGRAM Main\n// \xC3\xA9 Temp\xE9rature\nEND_PROGRAM\n",
+    )
+    .unwrap();
+    let done = lineshaft(&["plc", "check", "main.st"], scratch.path());
+    let said = "error: main.st:2:10: byte 0xE9 is not UTF-8: save the file in UTF-8\n";
+    assert_eq!((done.code, done.stderr.as_str()), (2, said));
+}
+
+#[test]
 fn check_prints_the_diagnostics_alone() {
     let good = Scratch::with(&[("main.st", COUNTER)]);
     let done = lineshaft(&["plc", "check", "main.st"], good.path());

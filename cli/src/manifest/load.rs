@@ -17,13 +17,25 @@ const MAX_DEPTH: usize = 16;
 /// A file or directory that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoadError {
-    /// Missing, forbidden, not UTF-8.
+    /// Missing, forbidden.
     #[error("{}: {source}", path.display())]
     Read {
         /// What was to be read.
         path: PathBuf,
         /// Why it could not.
         source: io::Error,
+    },
+    /// Bytes that are no text.
+    #[error("{}:{line}:{column}: byte 0x{byte:02X} is not UTF-8: save the file in UTF-8", path.display())]
+    Encoding {
+        /// What was read.
+        path: PathBuf,
+        /// Line of the first such byte, from 1.
+        line: usize,
+        /// Its column in characters, from 1.
+        column: usize,
+        /// What stands there.
+        byte: u8,
     },
     /// A directory that was named but holds nothing to read.
     #[error("{}: no manifests (files ending in .yaml, .yml or .json) in this directory", .0.display())]
@@ -46,12 +58,27 @@ pub(crate) fn load(paths: &[PathBuf]) -> Result<Loaded, LoadError> {
     let mut loaded = Loaded::default();
     for path in paths {
         for path in files(path)? {
-            let text = std::fs::read_to_string(&path)
-                .map_err(|source| LoadError::Read { path: path.clone(), source })?;
+            let text = read_text(&path)?;
             loaded.add(File { name: path.display().to_string(), text });
         }
     }
     Ok(loaded)
+}
+
+/// Reads a file that must be text.
+pub(crate) fn read_text(path: &Path) -> Result<String, LoadError> {
+    let bytes = std::fs::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let (text, rest) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
+        let text = String::from_utf8_lossy(text);
+        let before = text.rsplit('\n').next().unwrap_or_default();
+        LoadError::Encoding {
+            path: path.to_owned(),
+            line: text.matches('\n').count() + 1,
+            column: before.chars().count() + 1,
+            byte: rest.first().copied().unwrap_or_default(),
+        }
+    })
 }
 
 fn files(path: &Path) -> Result<Vec<PathBuf>, LoadError> {

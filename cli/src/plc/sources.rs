@@ -10,18 +10,14 @@ use lineshaft_plc_runtime::state::visible_paths;
 
 use crate::failure::Failure;
 use crate::finding::colored;
-use crate::manifest::load::LoadError;
+use crate::manifest::load::{LoadError, read_text};
 use crate::spelling;
 
 /// Reads the files. Diagnostics name them as they were given.
 pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<SourceUnit>, LoadError> {
     paths
         .iter()
-        .map(|path| {
-            let text = std::fs::read_to_string(path)
-                .map_err(|source| LoadError::Read { path: path.clone(), source })?;
-            Ok(SourceUnit { name: path.display().to_string(), text })
-        })
+        .map(|path| Ok(SourceUnit { name: path.display().to_string(), text: read_text(path)? }))
         .collect()
 }
 
