@@ -102,6 +102,11 @@ pub(super) const CONDITIONS: &[ConditionType] = &[
             ),
             (
                 "False",
+                "InvalidMesh",
+                "A variable of `spec.mesh.publish` is not in the program, or cannot be given away: the message names it.",
+            ),
+            (
+                "False",
                 "Unsupported",
                 "The spec asks for what this agent cannot do: update the agent, or leave it out.",
             ),

@@ -26,6 +26,7 @@ impl Refused {
             RefusalReason::CompileError => "CompileError",
             RefusalReason::Migration => "MigrationRefused",
             RefusalReason::InvalidIo => "InvalidIo",
+            RefusalReason::InvalidMesh => "InvalidMesh",
             RefusalReason::Unsupported => "Unsupported",
             RefusalReason::RunnerFailed => "RunnerFailed",
         };
@@ -34,7 +35,9 @@ impl Refused {
         let message = if findings.is_empty() { refusal.message.clone() } else { findings.join("\n") };
         let version =
             Version { generation: refusal.generation, sources_hash: sources_hash(&refusal.hash).to_owned() };
-        let variables = refusal.variables.iter().map(|(path, why)| format!("{path}: {why}")).collect();
+        // Of other refusals the message names them; these go into the plan of the change.
+        let carried = refusal.variables.iter().filter(|_| refusal.reason == RefusalReason::Migration);
+        let variables = carried.map(|(path, why)| format!("{path}: {why}")).collect();
         Self { version, reason, message, variables }
     }
 

@@ -3,8 +3,8 @@
 use lineshaft_plc_compiler::ir::FaultCode;
 use lineshaft_plc_runtime::fault::{CallSite, FaultRecord};
 use lineshaft_plc_runtime::protocol::{
-    Counters, DriverState, DriverStatus, EngineStatus, Outputs, ProgramStatus, RealtimeStatus, State, Status,
-    TaskStatus,
+    Counters, DriverState, DriverStatus, EngineStatus, MeshStatus, Outputs, ProgramStatus, RealtimeStatus,
+    State, Status, TaskStatus,
 };
 
 /// A hash of sources that begins with known digits and ends with `last`.
@@ -50,6 +50,7 @@ pub(crate) fn running() -> Status {
         outputs: Outputs::Live,
         last_fault: None,
         change: None,
+        mesh: MeshStatus::default(),
         counters: Counters::default(),
     }
 }

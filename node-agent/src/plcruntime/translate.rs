@@ -122,6 +122,7 @@ pub(crate) fn bundle(
             api::RealtimeMode::Preferred => RealtimeMode::Preferred,
             api::RealtimeMode::Disabled => RealtimeMode::Off,
         },
+        publish: mesh.iter().flat_map(|mesh| &mesh.publish).map(|entry| entry.variable.clone()).collect(),
     })
 }
 

@@ -1,8 +1,12 @@
 //! The agent's side of the keeper's socket. Blocking; wrap it in a thread of its own or `spawn_blocking`.
 
 use crate::Error;
-use crate::protocol::{Applied, Bundle, Refusal, Request, Response, SOCKET_NAME, Status, Stopped, Values};
+use crate::protocol::{
+    Applied, Bundle, Described, MailboxInfo, MeshStatus, Refusal, Request, Response, SOCKET_NAME, Status,
+    Stopped, Subscription, Values,
+};
 use crate::wire;
+use lineshaft_exchange::{Mailbox, Wakeup};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{PidfdFlags, Signal};
@@ -33,6 +37,17 @@ pub enum ApplyOutcome {
     Applied(Applied),
     /// Nothing changed.
     Refused(Refusal),
+}
+
+/// What a runtime's scans publish and receive, opened.
+#[derive(Debug)]
+pub struct OpenMailbox {
+    /// What lies where.
+    pub info: MailboxInfo,
+    /// The boxes. One reader of the outbox and one writer of the inbox at a time.
+    pub mailbox: Mailbox,
+    /// Signalled when the outbox has something new.
+    pub wakeup: Wakeup,
 }
 
 /// Ends a [`KeeperClient`]'s pending request from another thread.
@@ -114,6 +129,38 @@ impl KeeperClient {
             Response::Values(values) => Ok(values),
             other => Err(unexpected(other)),
         }
+    }
+
+    /// Types of variables of the program that is loaded.
+    pub fn describe(&mut self, paths: Vec<String>) -> Result<Described, Error> {
+        match self.ask(&Request::Describe { paths }, Some(ANSWER_MS))? {
+            Response::Described(described) => Ok(described),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Receives these variables and no others from now on; the program runs on. What it cannot take is in the
+    /// answer.
+    pub fn subscribe(&mut self, wanted: Vec<Subscription>) -> Result<MeshStatus, Error> {
+        match self.ask(&Request::Subscribe { wanted }, Some(ANSWER_MS))? {
+            Response::Mesh(status) => Ok(status),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// The present mailbox; `None` while nothing is published or received.
+    pub fn mailbox(&mut self) -> Result<Option<OpenMailbox>, Error> {
+        let info = match self.ask(&Request::Mailbox, Some(ANSWER_MS))? {
+            Response::Mailbox(Some(info)) => *info,
+            Response::Mailbox(None) => return Ok(None),
+            other => return Err(unexpected(other)),
+        };
+        let mut fds = wire::receive_fds(&self.stream).map_err(|e| timed_out(e, ANSWER_MS))?.into_iter();
+        let (Some(memory), Some(wakeup)) = (fds.next(), fds.next()) else {
+            return Err(Error::Malformed("the mailbox came without its memory".to_owned()));
+        };
+        let mailbox = Mailbox::attach(memory, info.plan()).map_err(|e| Error::Exchange(e.to_string()))?;
+        Ok(Some(OpenMailbox { info, mailbox, wakeup: Wakeup::from_fd(wakeup) }))
     }
 
     /// Ends a latched halt.

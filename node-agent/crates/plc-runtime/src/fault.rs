@@ -13,9 +13,10 @@ pub const CALL_STACK_MAX: usize = 32;
 pub struct FaultRecord {
     /// What happened.
     pub code: FaultCode,
-    /// `file:line:col`.
+    /// `file:line:col`; for a value that is stale, what is received.
     pub at: String,
-    /// Path of the program or function-block instance whose code ran.
+    /// Path of the program or function-block instance whose code ran; for a value that is
+    /// stale, of the variable that holds it.
     pub instance: String,
     /// Task that ran it.
     pub task: String,

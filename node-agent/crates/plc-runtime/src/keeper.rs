@@ -7,6 +7,7 @@ mod apply;
 mod events;
 mod io;
 mod latch;
+mod mesh;
 mod report;
 mod restarts;
 mod runner;
@@ -24,6 +25,7 @@ use crate::{Error, wire};
 use events::{Event, Reply};
 use io::Io;
 use latch::Latch;
+use mesh::MeshSide;
 use restarts::Restarts;
 use runner::{Loaded, RunnerLink};
 use std::collections::VecDeque;
@@ -118,6 +120,7 @@ struct Keeper {
     revision: u64,
     /// The status as it was when the revision last moved, without figures.
     told: Option<Status>,
+    mesh: MeshSide,
     /// A scan is being ended on purpose: its watchdog fault means nothing.
     parking: bool,
     /// What is applied is the present bundle, again.
@@ -156,6 +159,7 @@ impl Keeper {
             prepared: 0,
             revision: 0,
             told: None,
+            mesh: MeshSide::default(),
             parking: false,
             restarting: false,
             ending: false,
@@ -235,6 +239,19 @@ impl Keeper {
                 };
                 reply.send(response);
             }
+            Request::Describe { paths } => {
+                let response = self.describe(&paths);
+                reply.send(response);
+            }
+            Request::Subscribe { wanted } => {
+                let response = self.subscribe(wanted);
+                self.refresh();
+                reply.send(response);
+            }
+            Request::Mailbox => {
+                let (response, fds) = self.mailbox();
+                reply.send_with(response, fds);
+            }
             Request::Acknowledge => {
                 let response = match self.acknowledge() {
                     Ok(()) => Response::Acknowledged,
@@ -271,7 +288,7 @@ impl Keeper {
 
     fn order(&self, order: Order) {
         if let Some(runner) = &self.runner {
-            runner.send(order, None);
+            runner.send(order, Vec::new());
         }
     }
 

@@ -20,6 +20,7 @@ pub mod heap;
 mod interp;
 pub mod keeper;
 pub mod launch;
+pub mod mesh;
 pub mod protocol;
 mod rt;
 pub mod runner;

@@ -22,7 +22,7 @@ pub use status::{
 use serde::{Deserialize, Serialize};
 
 /// Version of everything in this module. It changes when an older peer could misread a message.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// Largest frame, either way: 16 MiB of sources with room around them.
 pub const MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -54,6 +54,18 @@ pub enum Request {
         /// Compared without regard to case; an instance or structure gives an object.
         paths: Vec<String>,
     },
+    /// Types of variables of the program that is loaded.
+    Describe {
+        /// Compared without regard to case.
+        paths: Vec<String>,
+    },
+    /// Receive these variables, and no others, from the next scan on. Answered with [`Response::Mesh`].
+    Subscribe {
+        /// As many as wanted; each stands for itself.
+        wanted: Vec<Subscription>,
+    },
+    /// The present mailbox.
+    Mailbox,
     /// Ends a latched `SafeHalted`, and a `Halted` after too many crashes: the program starts again.
     Acknowledge,
     /// Ordered end: program stopped at a scan boundary, outputs safe, keeper gone after the answer.
@@ -74,6 +86,12 @@ pub enum Response {
     Status(Box<Status>),
     /// To [`Request::Read`], in the order asked.
     Values(Values),
+    /// To [`Request::Describe`].
+    Described(Described),
+    /// To [`Request::Subscribe`].
+    Mesh(MeshStatus),
+    /// To [`Request::Mailbox`]. If there is one, its memory and its wake-up follow as descriptors.
+    Mailbox(Option<Box<MailboxInfo>>),
     /// To [`Request::Acknowledge`].
     Acknowledged,
     /// To [`Request::Shutdown`]; the keeper ends when this is sent.

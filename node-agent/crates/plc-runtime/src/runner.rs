@@ -7,12 +7,13 @@ mod prepare;
 use crate::Error;
 use crate::change::{Keep, Plan};
 use crate::clock::monotonic_ns;
+use crate::mesh::Bound;
 use crate::protocol::RealtimeMode;
 use crate::rt;
-use crate::scan::{Command, Event, Port, ScanThread, Scanner, Settings, Takeover, Watch};
+use crate::scan::{Command, Event, Occupant, Port, ScanThread, Scanner, Settings, Takeover, Watch};
 use crate::wire;
-use control::{How, Order, PortSpec, Report};
-use lineshaft_exchange::{BoardRef, Exchange, PortSize};
+use control::{How, MeshOrder, Order, PortSpec, Report};
+use lineshaft_exchange::{BoardRef, Exchange, Mailbox, PortSize, Wakeup};
 use lineshaft_plc_compiler::Program;
 use prepare::Prepared;
 pub(crate) use prepare::snapshot_place;
@@ -127,7 +128,14 @@ impl Runner {
                     self.shared.report(&Report::Prepared { id, result }, None)?;
                 }
             }
-            Order::Install { id, how } => self.install(id, how)?,
+            Order::Install { id, how, mesh } => {
+                let mesh = mesh.map(|order| bound(*order, fds)).transpose()?;
+                self.install(id, how, mesh)?;
+            }
+            Order::Mesh(order) => {
+                let mesh = order.map(|order| bound(*order, fds)).transpose()?;
+                self.command(Command::Mesh(mesh));
+            }
             Order::Reset => {
                 if let Some(program) = &self.program {
                     let plan = Plan::new(&program.layout, &program.layout, &[], Keep::Retained);
@@ -179,7 +187,7 @@ impl Runner {
         Ok((ports, exchange.board().map_err(failed)?))
     }
 
-    fn install(&mut self, id: u64, how: How) -> Result<(), Error> {
+    fn install(&mut self, id: u64, how: How, mesh: Option<Box<Bound>>) -> Result<(), Error> {
         let prepared = self.shared.prepared.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(prepared) = prepared.filter(|p| p.id == id) else {
             return Err(Error::Malformed(format!("program {id} is not prepared")));
@@ -194,7 +202,8 @@ impl Runner {
                 How::Online => (online, false),
                 How::Afresh => (retained, true),
             };
-            self.command(Command::Takeover(Box::new(Takeover { machine, snapshot, plan, afresh })));
+            let next = Occupant { machine, snapshot, mesh };
+            self.command(Command::Takeover(Box::new(Takeover { next, plan, afresh })));
             return Ok(());
         }
         let (ports, board) = self.ports()?;
@@ -202,6 +211,7 @@ impl Runner {
         let watch = Arc::clone(&self.watch);
         let mut scanner = Scanner::new(machine, board.clone(), snapshot, settings, watch, now);
         scanner.connect(ports, board);
+        scanner.bind(mesh, now);
         let (commands, inbox) = sync_channel(QUEUE);
         let (events, outbox) = sync_channel(QUEUE);
         let prepare = move || rt::prepare_watchdog(realtime);
@@ -230,12 +240,28 @@ impl Runner {
     }
 }
 
+/// A binding with its boxes, made where time does not matter.
+fn bound(order: MeshOrder, fds: Vec<OwnedFd>) -> Result<Box<Bound>, Error> {
+    let MeshOrder { binding, mailbox } = order;
+    let Some(shape) = mailbox else { return Bound::new(binding, None).map(Box::new) };
+    let mut fds = fds.into_iter();
+    let (Some(memory), Some(wakeup)) = (fds.next(), fds.next()) else {
+        return Err(Error::Malformed("no mailbox".into()));
+    };
+    let mailbox = Mailbox::attach(memory, shape.into()).map_err(|e| Error::Exchange(e.to_string()))?;
+    Bound::new(binding, Some((&mailbox, Wakeup::from_fd(wakeup)))).map(Box::new)
+}
+
 /// Tells the keeper what the scan thread has to say.
 fn forward(shared: &Shared, events: &Receiver<Event>) {
     for event in events {
         let report = match event {
             Event::Good => Report::Good,
             Event::Parked => Report::Parked,
+            Event::Unbound(old) => {
+                drop(old);
+                continue;
+            }
             Event::Fault { fault, goes_on } => Report::Fault { fault, goes_on },
             Event::TookOver { old, took_ns } => {
                 drop(old);

@@ -4,6 +4,7 @@
 //! no file and no device; `tests/no_allocation.rs` proves the first.
 
 mod outputs;
+mod shared;
 mod thread;
 mod watch;
 
@@ -12,13 +13,17 @@ pub(crate) use watch::Watch;
 
 use crate::engine::Machine;
 use crate::fault::FaultRecord;
+use crate::mesh::Bound;
 use crate::protocol::{FaultPolicy, WatchdogSpec};
 use crate::task::{self, BACKGROUND_INTERVAL_NS, Edge, Grid};
-use lineshaft_exchange::{BoardRef, FrameHeader, MAX_TASKS, Quality, ScanRecord, ScanSide, Writer};
+use lineshaft_exchange::{
+    BoardRef, FrameHeader, MAX_TASKS, Quality, ScanRecord, ScanSide, ScanState, Writer,
+};
 use lineshaft_plc_compiler::ir::FaultCode;
 use lineshaft_plc_compiler::{Program, Trigger};
 use lineshaft_plc_io::{FrameMap, SafeFrame};
 use outputs::Outputs;
+use shared::stale_fault;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -89,6 +94,17 @@ pub enum Outcome {
     },
 }
 
+/// What changes with the program.
+#[derive(Debug)]
+pub struct Occupant {
+    /// The program with its values.
+    pub machine: Machine,
+    /// Where they are shown.
+    pub snapshot: Writer,
+    /// What it publishes and receives.
+    pub mesh: Option<Box<Bound>>,
+}
+
 /// A program with its tasks, boxes and figures.
 #[derive(Debug)]
 pub struct Scanner {
@@ -105,6 +121,10 @@ pub struct Scanner {
     clock_base_ns: i64,
     scans: u64,
     outputs: Outputs,
+    /// What is published and received, if anything is.
+    mesh: Option<Box<Bound>>,
+    /// As others are told.
+    state: ScanState,
 }
 
 impl Scanner {
@@ -129,6 +149,8 @@ impl Scanner {
             clock_base_ns: now_ns,
             scans: 0,
             outputs: Outputs::new(0),
+            mesh: None,
+            state: ScanState::Stopped,
         };
         scanner.adopt_tasks(now_ns);
         // Readers see initial values before the first scan.
@@ -197,13 +219,15 @@ impl Scanner {
         self.board.task_count.store(count as u32, Ordering::Release);
     }
 
-    /// Puts another program in place; the machine of the old one comes back.
-    pub fn replace(&mut self, machine: Machine, snapshot: Writer, now_ns: i64) -> (Machine, Writer) {
-        let old = std::mem::replace(&mut self.machine, machine);
-        let old_snapshot = std::mem::replace(&mut self.snapshot, snapshot);
+    /// Puts another program in place, with what it publishes and receives; what was there before comes back.
+    pub fn replace(&mut self, next: Occupant, now_ns: i64) -> Occupant {
+        let machine = std::mem::replace(&mut self.machine, next.machine);
+        let snapshot = std::mem::replace(&mut self.snapshot, next.snapshot);
         self.adopt_tasks(now_ns);
         self.publish(self.task_time_ns(now_ns));
-        (old, old_snapshot)
+        let mesh = self.bind(next.mesh, now_ns);
+        self.forget_received();
+        Occupant { machine, snapshot, mesh }
     }
 
     /// The machine, while nothing scans.
@@ -228,6 +252,9 @@ impl Scanner {
             (task.good, task.faults_in_a_row) = (false, 0);
         }
         self.sampling = self.sampling.map(|_| Grid::starting_at(now_ns, BACKGROUND_INTERVAL_NS));
+        if let Some(mesh) = &mut self.mesh {
+            mesh.runs(now_ns);
+        }
     }
 
     /// When something is due next.
@@ -246,6 +273,8 @@ impl Scanner {
         {
             grid.advance(now_ns);
             self.latch();
+            // If it must not be stale, the next scan says so.
+            let _ = self.latch_received(now_ns);
             self.release_events();
         }
         for task in self.tasks.iter_mut().filter(|task| task.is_event() && task.edge.holds()) {
@@ -281,17 +310,19 @@ impl Scanner {
         let armed = self.settings.watchdog.enabled.then_some((start_ns, timeout_ns, sensitivity));
         self.watch.begin(armed, self.machine.attention());
 
+        let start_unix_ns = self.mesh.as_ref().map_or(0, |_| crate::clock::unix_ns());
         self.latch();
+        let mut result =
+            self.latch_received(start_ns).map_or(Ok(()), |stale| Err(Box::new(stale_fault(stale, now_ns))));
         if let Some(image) = output_image(&self.machine) {
             self.outputs.begin(image);
         }
-        let mut result = Ok(());
         for i in 0..self.tasks[position].instances.len() {
-            let instance = self.tasks[position].instances[i];
-            result = self.machine.run(instance, now_ns);
             if result.is_err() {
                 break;
             }
+            let instance = self.tasks[position].instances[i];
+            result = self.machine.run(instance, now_ns);
         }
         let end_ns = clock();
         let too_long = self.watch.end(end_ns.saturating_sub(start_ns), timeout_ns, sensitivity);
@@ -305,6 +336,7 @@ impl Scanner {
                 self.commit(end_ns);
                 self.board.outputs_live.store(1, Ordering::Release);
                 self.release_events();
+                self.share(start_ns, start_unix_ns);
                 Outcome::Good
             }
             Err(fault) => self.faulted(position, fault, end_ns),
@@ -390,6 +422,9 @@ impl Scanner {
                 self.outputs.take_back(image);
             }
             self.commit(end_ns);
+        }
+        if !goes_on {
+            self.tell_others(ScanState::Faulted);
         }
         Outcome::Faulted { fault, goes_on }
     }

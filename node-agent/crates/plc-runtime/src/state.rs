@@ -10,6 +10,7 @@ mod literal;
 mod show;
 
 pub use iec::literal_at;
+pub(crate) use literal::write_at;
 pub use literal::write_literal;
 pub use show::{Members, Shown, read_json, read_ordered};
 

@@ -78,6 +78,12 @@ pub(crate) fn send_with<T: Serialize>(
         return send(&mut &*stream, message);
     }
     // The descriptors travel with a byte of their own, so that the frame behind it is like any other.
+    send_fds(stream, fds)?;
+    send(&mut &*stream, message)
+}
+
+/// Sends descriptors alone; at most [`FDS_MAX`].
+pub(crate) fn send_fds(stream: &UnixStream, fds: &[BorrowedFd<'_>]) -> Result<(), Error> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     if fds.len() > FDS_MAX || !ancillary.push(SendAncillaryMessage::ScmRights(fds)) {
@@ -86,11 +92,17 @@ pub(crate) fn send_with<T: Serialize>(
     let mark = [IoSlice::new(&[FDS_FOLLOW])];
     rustix::net::sendmsg(stream, &mark, &mut ancillary, SendFlags::NOSIGNAL)
         .map_err(|errno| lost("send")(errno.into()))?;
-    send(&mut &*stream, message)
+    Ok(())
 }
 
 /// Receives one message of [`send_with`].
 pub(crate) fn receive_with<T: DeserializeOwned>(stream: &UnixStream) -> Result<(T, Vec<OwnedFd>), Error> {
+    let fds = receive_fds(stream)?;
+    Ok((receive(&mut &*stream)?, fds))
+}
+
+/// Receives what [`send_fds`] sent.
+pub(crate) fn receive_fds(stream: &UnixStream) -> Result<Vec<OwnedFd>, Error> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut mark = [0];
@@ -110,7 +122,7 @@ pub(crate) fn receive_with<T: DeserializeOwned>(stream: &UnixStream) -> Result<(
             fds.extend(rights);
         }
     }
-    Ok((receive(&mut &*stream)?, fds))
+    Ok(fds)
 }
 
 #[cfg(test)]
@@ -164,6 +176,7 @@ mod tests {
                     watchdog: WatchdogSpec { timeout_ns, ..WatchdogSpec::default() },
                     fault: FaultPolicy::ContinueHold,
                     realtime: RealtimeMode::Preferred,
+                    publish: Vec::new(),
                 }))
             },
         );

@@ -7,11 +7,15 @@
     reason = "an allocator that counts has no safe form"
 )]
 
-use lineshaft_exchange::{Exchange, FrameHeader, PortSize, Quality, Region, TripleBuffer};
+use lineshaft_exchange::{
+    Exchange, FrameHeader, InboxWriter, Mailbox, OutboxReader, PortSize, Quality, Region, TripleBuffer,
+    Wakeup,
+};
 use lineshaft_plc_compiler::{Options, SourceUnit, compile};
 use lineshaft_plc_io::{Address, FrameMap, SafeFrame};
 use lineshaft_plc_runtime::engine::{EngineKind, EngineOptions, Machine};
-use lineshaft_plc_runtime::protocol::{FaultPolicy, WatchdogSpec};
+use lineshaft_plc_runtime::mesh::{Bound, resolve};
+use lineshaft_plc_runtime::protocol::{FaultPolicy, OnStale, Subscription, WatchdogSpec};
 use lineshaft_plc_runtime::scan::{Outcome, Port, Scanner, Settings};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -58,6 +62,10 @@ VAR
   i : INT;
   n : DINT;
   s : STRING;
+  remote : STRING;
+  other : DINT;
+  quality : BYTE;
+  age : TIME;
 END_VAR
 t(IN := NOT t.Q, PT := T#30ms);
 c(CU := t.Q, PV := 5);
@@ -75,6 +83,32 @@ fn a_scan_allocates_nothing() {
     }
 }
 
+/// Text and number are received, stale after 30 ms; text and number are published.
+fn mesh(program: &lineshaft_plc_compiler::Program) -> (Bound, InboxWriter, OutboxReader) {
+    let subscription = |to: &str, on_stale| Subscription {
+        to: to.into(),
+        from: String::new(),
+        quality: None,
+        age: None,
+        timeout_ns: 30_000_000,
+        on_stale,
+        startup_grace_ns: 0,
+    };
+    let subscriptions = [
+        Subscription {
+            quality: Some("Main.quality".into()),
+            age: Some("Main.age".into()),
+            ..subscription("Main.remote", OnStale::Hold)
+        },
+        subscription("Main.other", OnStale::Substitute("-1".into())),
+    ];
+    let resolved = resolve(&program.layout, &["Main.s".into(), "Main.other".into()], &subscriptions);
+    assert!(resolved.unpublished.is_empty() && resolved.unreceived.is_empty());
+    let mailbox = Mailbox::create("test", resolved.info.plan()).unwrap();
+    let bound = Bound::new(resolved.binding, Some((&mailbox, Wakeup::new().unwrap()))).unwrap();
+    (bound, mailbox.inbox_writer().unwrap(), mailbox.outbox_reader().unwrap())
+}
+
 fn scans_allocate_nothing(kind: EngineKind) {
     let unit = SourceUnit { name: "main.st".into(), text: SOURCE.into() };
     let program = Arc::new(compile(&[unit], &Options::default()).unwrap());
@@ -83,6 +117,7 @@ fn scans_allocate_nothing(kind: EngineKind) {
     let region = Arc::new(Region::create("state", place.size()).unwrap());
     place.initialise(&region).unwrap();
     let options = EngineOptions { kind, budget: None };
+    let (bound, mut inbox, mut outbox) = mesh(&program);
     let machine = Machine::new(program, Arc::new(AtomicU32::new(0)), options).unwrap();
     assert_eq!(machine.engine(), kind);
     let settings = Settings { fault: FaultPolicy::Halt, watchdog: WatchdogSpec::default() };
@@ -97,11 +132,19 @@ fn scans_allocate_nothing(kind: EngineKind) {
         safe: SafeFrame::zero(2),
     };
     scanner.connect(vec![port], board);
+    scanner.bind(Some(Box::new(bound)), 0);
     let mut device = keeper.driver_side(0).unwrap();
     for scan in 1..200_i64 {
         let header = FrameHeader { sequence: scan as u64, time_ns: scan, quality: Quality::Good };
         device.inputs.publish(header, |frame| frame[0] = scan as u8);
         let now = scan * 10_000_000;
+        if scan % 5 == 0 {
+            inbox.set(0, &[1; 82]);
+            inbox.set(1, &(scan as i32).to_le_bytes());
+            inbox.publish();
+            // Stale again before the next one comes.
+            inbox.alive(0, now);
+        }
         let before = ALLOCATIONS.with(Cell::get);
         let position = scanner.due(now).unwrap();
         let outcome = scanner.scan(position, &|| now);
@@ -109,5 +152,10 @@ fn scans_allocate_nothing(kind: EngineKind) {
         assert!(matches!(outcome, Outcome::Good), "{outcome:?}");
         assert_eq!(allocations, 0, "in scan {scan}");
         assert_eq!(device.outputs.latest().1[0], scan as u8);
+        let (head, values, _) = outbox.latest();
+        assert_eq!(head.scan, scan as u64);
+        let other = i32::from_le_bytes(values[values.len() - 4..].try_into().unwrap());
+        let alive = scan >= 5 && scan % 5 < 3;
+        assert_eq!(other, if alive { (scan - scan % 5) as i32 } else { -1 }, "in scan {scan}");
     }
 }

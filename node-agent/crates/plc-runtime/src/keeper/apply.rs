@@ -5,12 +5,14 @@ use super::io::{Io, invalid, safe_frames};
 use super::runner::{Loaded, RunnerLink};
 use super::{Keeper, Silence};
 use crate::Error;
+use crate::mesh::Resolved;
 use crate::protocol::{
     Applied, Bundle, ChangeState, ChangeStatus, IoSpec, OnRefused, Refusal, RefusalReason, Response, RunMode,
     SafeDefault, SafeTarget, State, UpdateMode,
 };
 use crate::runner::control::{How, Order, Ready, Report};
 use lineshaft_exchange::Region;
+use lineshaft_plc_compiler::layout::Layout;
 use lineshaft_plc_io::{IoPlan, SafeFrame};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -114,6 +116,7 @@ impl Keeper {
         };
         let layout = candidate.as_ref().map(|c| &c.ready.layout).or(self.loaded.as_ref().map(|l| &l.layout));
         let safe = safe_frames(&bundle.io, &plan, layout).map_err(|e| io_refusal(&bundle, &e))?;
+        let published = self.published(&bundle, layout)?;
         let io_changed = !self.io.as_ref().is_some_and(|io| io.is(&bundle.io.drivers, &safe));
         if io_changed || (candidate.is_some() && how == How::Afresh) {
             self.stand_still();
@@ -133,12 +136,16 @@ impl Keeper {
         }
         let replaced = candidate.is_some();
         let change = match candidate {
-            Some(candidate) => Some(self.install(&bundle, candidate, how, first)?),
+            Some(candidate) => Some(self.install(&bundle, candidate, how, first, published)?),
             None => None,
         };
         let run = bundle.run;
+        let rebind = !replaced && self.bundle.as_ref().is_some_and(|before| before.publish != bundle.publish);
         let mode_changed = self.bundle.as_ref().is_none_or(|before| before.run != run);
         self.bundle = Some(bundle);
+        if rebind && let Err(error) = self.rebind() {
+            tracing::error!(%error, "other variables than wanted are published");
+        }
         self.run_as_wanted(run, replaced, io_changed || mode_changed || first || how == How::Afresh);
         Ok(Applied { change, io_reconfigured: io_changed && !first, revision: 0 })
     }
@@ -231,6 +238,16 @@ impl Keeper {
         }
     }
 
+    /// What a program publishes and receives; a variable of the bundle that it cannot publish is the refusal.
+    fn published(&self, bundle: &Bundle, layout: Option<&Layout>) -> Result<Resolved, Box<Refusal>> {
+        let resolved = layout.map_or_else(Resolved::default, |l| self.mesh.resolve(l, &bundle.publish));
+        let Some(first) = resolved.unpublished.first() else { return Ok(resolved) };
+        let message = format!("published variable: {}", first.message);
+        let refused = refusal(bundle, RefusalReason::InvalidMesh, &message);
+        let variables = resolved.unpublished.into_iter().map(|p| (p.variable, p.message)).collect();
+        Err(Box::new(Refusal { variables, ..*refused }))
+    }
+
     fn replace_io(
         &mut self,
         bundle: &Bundle,
@@ -257,7 +274,7 @@ impl Keeper {
     fn connect(&mut self) {
         let (Some(io), Some(runner)) = (&self.io, &self.runner) else { return };
         match io.as_fd().try_clone_to_owned() {
-            Ok(fd) => runner.send(Order::Connect { ports: io.ports() }, Some(fd)),
+            Ok(fd) => runner.send(Order::Connect { ports: io.ports() }, vec![fd]),
             // Its outputs arrive nowhere: the devices stay safe.
             Err(error) => tracing::error!(%error, "cannot hand the runner the shared memory of the drivers"),
         }
@@ -269,10 +286,16 @@ impl Keeper {
         candidate: Candidate,
         how: How,
         first: bool,
+        published: Resolved,
     ) -> Result<ChangeStatus, Box<Refusal>> {
         let failed = |message: String| refusal(bundle, RefusalReason::RunnerFailed, &message);
         let Candidate { id, ready, snapshot } = candidate;
-        self.order(Order::Install { id, how });
+        let mesh = self.mesh.prepare(published, &ready.tasks, self.runners, how);
+        let mesh = mesh.map_err(|e| failed(e.to_string()))?;
+        let (order, fds) = mesh.order().map_err(|e| failed(e.to_string()))?;
+        if let Some(runner) = &self.runner {
+            runner.send(Order::Install { id, how, mesh: order }, fds);
+        }
         let took = self.wait_for(INSTALL_LIMIT, |report| matches!(report, Report::TookOver { .. }));
         let Ok((Report::TookOver { took_ns }, _)) = took else {
             // Which of the two programs it has, nobody knows.
@@ -315,6 +338,7 @@ impl Keeper {
             diagnostics: ready.diagnostics,
             snapshot,
         });
+        self.mesh.settle(mesh);
         self.change = Some(change.clone());
         Ok(change)
     }

@@ -35,9 +35,12 @@ pub(super) enum Event {
     },
 }
 
+/// An answer, and descriptors that follow it.
+pub(super) type Answer = (Response, Vec<OwnedFd>);
+
 /// Takes an answer to the thread of a connection.
 pub(super) struct Reply {
-    answer: Sender<Response>,
+    answer: Sender<Answer>,
     /// Wakes a thread that listens to its client at the same time.
     wakeup: Wakeup,
     /// Closed by the connection's thread when the answer is sent or nobody wants it any more.
@@ -46,21 +49,26 @@ pub(super) struct Reply {
 
 impl Reply {
     /// The keeper's end, and the connection's: answer, and what it drops when it is done.
-    pub(super) fn new(wakeup: Wakeup) -> (Self, Receiver<Response>, Sender<()>) {
+    pub(super) fn new(wakeup: Wakeup) -> (Self, Receiver<Answer>, Sender<()>) {
         let (answer, receiver) = channel();
         let (done, gone) = channel();
         (Self { answer, wakeup, gone }, receiver, done)
     }
 
     pub(super) fn send(self, response: Response) {
+        self.send_with(response, Vec::new());
+    }
+
+    /// The same, with descriptors behind it.
+    pub(super) fn send_with(self, response: Response, fds: Vec<OwnedFd>) {
         // A client that left does not want it.
-        let _ = self.answer.send(response);
+        let _ = self.answer.send((response, fds));
         self.wakeup.signal();
     }
 
     /// The same, and waits until the client has it.
     pub(super) fn send_and_wait(self, response: Response) {
-        let _ = self.answer.send(response);
+        let _ = self.answer.send((response, Vec::new()));
         self.wakeup.signal();
         let _ = self.gone.recv_timeout(FAREWELL);
     }

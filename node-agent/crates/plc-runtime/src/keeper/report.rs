@@ -38,6 +38,7 @@ impl Keeper {
             outputs,
             last_fault: self.last_fault.clone(),
             change: self.change.clone(),
+            mesh: self.mesh.status(),
             counters: Counters {
                 scans: figures.scans,
                 overruns: figures.overruns,

@@ -20,7 +20,7 @@ pub(super) struct RunnerLink {
     pub(super) number: u64,
     pub(super) pid: u32,
     /// To a thread of its own: a runner that does not read must never stop the thread that decides.
-    orders: Sender<(Order, Option<OwnedFd>)>,
+    orders: Sender<(Order, Vec<OwnedFd>)>,
     /// Names the process for as long as this is open, whatever becomes of its number.
     pidfd: OwnedFd,
 }
@@ -68,10 +68,10 @@ impl RunnerLink {
             }
         };
         let reports = control.try_clone().map_err(Error::io("duplicate the control socket"))?;
-        let (orders, outbox) = channel::<(Order, Option<OwnedFd>)>();
+        let (orders, outbox) = channel::<(Order, Vec<OwnedFd>)>();
         spawn("orders", move || {
-            for (order, fd) in outbox {
-                let fds: Vec<_> = fd.iter().map(AsFd::as_fd).collect();
+            for (order, fds) in outbox {
+                let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
                 if let Err(error) = wire::send_with(&control, &order, &fds) {
                     // Its end is on the way as an event.
                     tracing::warn!(%error, "the runner does not take orders");
@@ -98,8 +98,8 @@ impl RunnerLink {
     }
 
     /// Orders arrive in the order in which they are sent; those for a runner that is gone arrive nowhere.
-    pub(super) fn send(&self, order: Order, fd: Option<OwnedFd>) {
-        let _ = self.orders.send((order, fd));
+    pub(super) fn send(&self, order: Order, fds: Vec<OwnedFd>) {
+        let _ = self.orders.send((order, fds));
     }
 
     /// Ends it, now. That it is gone comes as an event.

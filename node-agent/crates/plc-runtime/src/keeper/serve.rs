@@ -7,7 +7,7 @@ use crate::wire;
 use lineshaft_exchange::Wakeup;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Mode, OFlags};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -91,7 +91,12 @@ fn converse(mut stream: UnixStream, events: &Sender<Event>) -> Result<(), Error>
                 break response;
             }
         };
+        let (response, fds) = response;
         respond(&mut stream, &response)?;
+        if !fds.is_empty() {
+            let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
+            wire::send_fds(&stream, &fds)?;
+        }
     }
 }
 

@@ -27,6 +27,9 @@ pub struct Bundle {
     pub fault: FaultPolicy,
     /// Scheduling class and locked memory of the scan threads.
     pub realtime: RealtimeMode,
+    /// Paths of the variables that other runtimes may be given.
+    #[serde(default)]
+    pub publish: Vec<String>,
 }
 
 /// Name of a runtime, for messages and shared memory.

@@ -1,5 +1,6 @@
 //! How a runtime goes, as its keeper sees it.
 
+use super::mesh::MeshStatus;
 pub use crate::engine::EngineKind;
 use crate::fault::FaultRecord;
 use lineshaft_exchange::HistogramSnapshot;
@@ -40,6 +41,8 @@ pub struct Status {
     pub last_fault: Option<FaultRecord>,
     /// The last time a program took over.
     pub change: Option<ChangeStatus>,
+    /// What is published and received.
+    pub mesh: MeshStatus,
     /// Figures for metrics.
     pub counters: Counters,
 }
@@ -92,7 +95,7 @@ pub struct Refusal {
     pub message: String,
     /// The compiler's findings.
     pub diagnostics: Vec<Diagnostic>,
-    /// For [`RefusalReason::Migration`]: variables that cannot be carried over, each with its reason.
+    /// For [`RefusalReason::Migration`] and [`RefusalReason::InvalidMesh`]: variables, each with its reason.
     pub variables: Vec<(String, String)>,
 }
 
@@ -105,6 +108,8 @@ pub enum RefusalReason {
     Migration,
     /// Drivers, addresses or safe values are wrong.
     InvalidIo,
+    /// A published variable is not in the program, or cannot be shared.
+    InvalidMesh,
     /// Something that this engine cannot do.
     Unsupported,
     /// The runner died or hung while it prepared the program.

@@ -3,11 +3,14 @@
 
 use crate::engine::EngineKind;
 use crate::fault::FaultRecord;
+use crate::mesh::Binding;
 use crate::protocol::{FaultPolicy, ProgramSpec, RealtimeMode, RealtimeStatus, Rename, WatchdogSpec};
+use lineshaft_exchange::MailboxPlan;
 use lineshaft_plc_compiler::Diagnostic;
 use lineshaft_plc_compiler::layout::Layout;
 use lineshaft_plc_io::{FrameMap, SafeFrame};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// What the keeper wants.
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,7 +34,10 @@ pub(crate) enum Order {
     Install {
         id: u64,
         how: How,
+        mesh: Option<Box<MeshOrder>>,
     },
+    /// Publish and receive other variables, from the next scan on.
+    Mesh(Option<Box<MeshOrder>>),
     /// Initial values, while it stands still; RETAIN and PERSISTENT variables keep theirs.
     Reset,
     /// Scan. The first good scan is answered with [`Report::Good`].
@@ -40,6 +46,36 @@ pub(crate) enum Order {
     Park,
     /// Stand still and end.
     Quit,
+}
+
+/// What is published and received.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct MeshOrder {
+    pub(crate) binding: Binding,
+    /// Of a new mailbox; its memory and its wake-up come with the order. `None`: the present one stays.
+    pub(crate) mailbox: Option<Shape>,
+}
+
+/// What a mailbox has room for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Shape {
+    published: u64,
+    received: Vec<Range<u64>>,
+    sources: u16,
+}
+
+impl From<&MailboxPlan> for Shape {
+    fn from(plan: &MailboxPlan) -> Self {
+        let received = plan.received.iter().map(|place| place.start as u64..place.end as u64).collect();
+        Self { published: plan.published as u64, received, sources: plan.sources }
+    }
+}
+
+impl From<Shape> for MailboxPlan {
+    fn from(shape: Shape) -> Self {
+        let received = shape.received.iter().map(|place| place.start as usize..place.end as usize).collect();
+        Self { published: shape.published as usize, received, sources: shape.sources }
+    }
 }
 
 /// How a program takes over.

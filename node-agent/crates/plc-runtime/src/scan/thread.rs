@@ -1,11 +1,11 @@
 //! The scan thread: waits for the grid, scans, and takes commands only between two scans.
 
-use super::{Outcome, Port, Scanner, Settings};
+use super::{Occupant, Outcome, Port, Scanner, Settings};
 use crate::change::Plan;
 use crate::clock::{monotonic_ns, sleep_until};
-use crate::engine::Machine;
 use crate::fault::FaultRecord;
-use lineshaft_exchange::{BoardRef, Writer};
+use crate::mesh::Bound;
+use lineshaft_exchange::BoardRef;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::Duration;
 
@@ -17,8 +17,7 @@ const BEAT_NS: i64 = 25_000_000;
 /// What a takeover does with the values of the old program.
 #[derive(Debug)]
 pub(crate) struct Takeover {
-    pub(crate) machine: Machine,
-    pub(crate) snapshot: Writer,
+    pub(crate) next: Occupant,
     /// From the old program's block, if there is one.
     pub(crate) plan: Option<Plan>,
     /// The task clock begins anew, too.
@@ -33,6 +32,8 @@ pub(crate) enum Command {
     /// Other drivers.
     Connect(Vec<Port>, BoardRef),
     Settings(Settings),
+    /// Other variables that are published and received.
+    Mesh(Option<Box<Bound>>),
     /// Initial values, except for what the plan carries over.
     Reset(Plan),
     Run,
@@ -50,7 +51,9 @@ pub(crate) enum Event {
     /// A fault. Unless it goes on, the thread stands still.
     Fault { fault: Box<FaultRecord>, goes_on: bool },
     /// The new program is in place. The old machine is given back because freeing memory is no work for a scan.
-    TookOver { old: Box<(Machine, Writer)>, took_ns: u64 },
+    TookOver { old: Box<Occupant>, took_ns: u64 },
+    /// What was published and received before, given back for the same reason.
+    Unbound(Option<Box<Bound>>),
 }
 
 /// Owns the scanner.
@@ -135,6 +138,7 @@ impl ScanThread {
         if self.running {
             self.running = false;
             self.parked_since_ns = monotonic_ns();
+            self.scanner.stands_still();
         }
     }
 
@@ -148,6 +152,11 @@ impl ScanThread {
                 let machine = self.scanner.machine_mut();
                 machine.reset();
                 plan.apply(&old, machine.state_mut());
+                self.scanner.forget_received();
+            }
+            Command::Mesh(mesh) => {
+                let old = self.scanner.bind(mesh, monotonic_ns());
+                self.tell(Event::Unbound(old));
             }
             Command::Run => {
                 if !self.running {
@@ -166,12 +175,12 @@ impl ScanThread {
     }
 
     fn take_over(&mut self, takeover: Takeover) {
-        let Takeover { mut machine, snapshot, plan, afresh } = takeover;
+        let Takeover { mut next, plan, afresh } = takeover;
         let start = monotonic_ns();
         if let Some(plan) = plan {
-            plan.apply(self.scanner.machine().state(), machine.state_mut());
+            plan.apply(self.scanner.machine().state(), next.machine.state_mut());
         }
-        let old = self.scanner.replace(machine, snapshot, start);
+        let old = self.scanner.replace(next, start);
         if afresh {
             self.scanner.restart_clock(start);
             self.parked_since_ns = start;

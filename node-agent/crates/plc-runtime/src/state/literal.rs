@@ -4,7 +4,7 @@ use super::{Family, family};
 use crate::Error;
 use crate::stdlib::text::{self, Number};
 use lineshaft_plc_compiler::ir::TextFormat;
-use lineshaft_plc_compiler::layout::{Elementary, Layout, TypeDesc};
+use lineshaft_plc_compiler::layout::{Elementary, Layout, Place, TypeDesc};
 
 /// Writes a literal (`INT#5`, `TRUE`, `T#1s`, `'abc'`, `16#FF`, the name of an enumeration's value) to the
 /// variable at a path. A literal of another type, or out of the variable's range, is refused.
@@ -20,6 +20,11 @@ pub fn write_literal(layout: &Layout, state: &mut [u8], path: &str, literal: &st
     if layout.alias_in(path).is_some_and(|alias| !alias.writable) {
         return Err(Error::ReadOnly(path.to_owned()));
     }
+    write_at(layout, state, place, literal)
+}
+
+/// Writes a literal to a place, whoever else may write there.
+pub(crate) fn write_at(layout: &Layout, state: &mut [u8], place: Place, literal: &str) -> Result<(), Error> {
     let bad = |detail: &str| Error::BadLiteral {
         text: literal.to_owned(),
         wanted: layout.type_name(place.ty),

@@ -188,6 +188,7 @@ pub fn bundle(source: &str, endpoint: &str) -> Bundle {
         watchdog: WatchdogSpec::default(),
         fault: FaultPolicy::Halt,
         realtime: RealtimeMode::Off,
+        publish: Vec::new(),
     }
 }
 
