@@ -591,7 +591,7 @@ pub(crate) fn fixed_place(
                 offset += byte;
                 bit = *part;
             }
-            Step::Index(..) | Step::Character(_) => {}
+            Step::Index(..) | Step::Character(..) => {}
         }
     }
     (offset, bit)

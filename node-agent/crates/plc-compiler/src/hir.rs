@@ -188,8 +188,8 @@ pub(crate) enum Step {
     Member(usize, usize),
     /// Of the array type; indices are LINT.
     Index(TypeId, Vec<Expr>),
-    /// Of a string; position is LINT.
-    Character(Box<Expr>),
+    /// Of the string type; the position is LINT.
+    Character(TypeId, Box<Expr>),
     /// Byte offset and, for one bit, its number.
     Part(u32, Option<u8>),
 }

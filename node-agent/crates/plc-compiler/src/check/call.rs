@@ -438,7 +438,7 @@ impl Checker<'_, '_> {
     pub(super) fn is_bit(&self, place: &Place) -> bool {
         use crate::hir::{Root, Step};
         if let Some(last) = place.steps.last() {
-            return matches!(last, Step::Part(_, Some(_)) | Step::Character(_));
+            return matches!(last, Step::Part(_, Some(_)) | Step::Character(..));
         }
         let address = match place.root {
             Root::Image { bit, .. } => return bit.is_some(),

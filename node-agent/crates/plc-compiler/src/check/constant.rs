@@ -154,7 +154,7 @@ impl Checker<'_, '_> {
                 Step::Member(pou, var) => FixedStep::Member(*pou, *var),
                 Step::Part(byte, None) => FixedStep::Part(*byte),
                 Step::Index(array, indices) => self.fixed_element(*array, indices)?,
-                Step::Part(_, Some(_)) | Step::Character(_) => return None,
+                Step::Part(_, Some(_)) | Step::Character(..) => return None,
             });
         }
         Some(FixedPlace { root, steps, ty: place.ty })

@@ -29,7 +29,7 @@ impl Checker<'_, '_> {
                 };
                 let Some(index) = self.index_value(index) else { return Named::Poison };
                 let index = self.coerce(index, lint);
-                place.steps.push(Step::Character(Box::new(index)));
+                place.steps.push(Step::Character(place.ty, Box::new(index)));
                 place.ty = Types::elementary(if wide { Elementary::Wchar } else { Elementary::Char });
                 place.span = span;
                 Named::Place(place)

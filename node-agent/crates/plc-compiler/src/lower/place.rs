@@ -10,8 +10,8 @@ use crate::types::{Type, TypeId, Types};
 /// Where a place is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Target {
-    base: Value,
-    offset: u32,
+    pub(super) base: Value,
+    pub(super) offset: u32,
     /// One bit of that byte.
     bit: Option<u8>,
     /// Of a string that came by VAR_IN_OUT.
@@ -161,8 +161,9 @@ impl Builder<'_, '_, '_, '_> {
                 self.member_place(base, *pou, *var)
             }
             Step::Part(byte, bit) => Target { bit: *bit, ..Target::at(target.base, target.offset + byte) },
-            Step::Character(position) => {
+            Step::Character(string, position) => {
                 let position = self.expr(position);
+                self.cut_length(target, *string);
                 Target { character: Some(position), ..target }
             }
             Step::Index(array, indices) => self.index(target, *array, indices),
@@ -317,6 +318,7 @@ impl Builder<'_, '_, '_, '_> {
         if self.lowerer.memory.model.types.scalar(place.ty).is_some() {
             return self.load_scalar(target, place.ty);
         }
+        self.cut_length(target, place.ty);
         self.pointer(target)
     }
 
@@ -360,6 +362,7 @@ impl Builder<'_, '_, '_, '_> {
             let value = self.load_scalar(from, from_ty);
             self.convert(value, from_ty, place.ty, crate::hir::Mode::Value)
         } else {
+            self.cut_length(from, from_ty);
             self.pointer(from)
         };
         let value = self.checked(value, place.ty);

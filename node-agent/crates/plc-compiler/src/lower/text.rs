@@ -1,8 +1,9 @@
 //! Strings: functions and conversions. A string value is the address of its variable or temporary.
 
 use super::function::Builder;
+use super::place::Target;
 use crate::hir::{Expr, Intrinsic};
-use crate::ir::{Helper, Op, TextFormat, Ty, Value};
+use crate::ir::{Cond, Helper, Op, TextFormat, Ty, Value};
 use crate::layout::Elementary;
 use crate::span::Span;
 use crate::types::{self, Type, TypeId};
@@ -30,6 +31,24 @@ impl Builder<'_, '_, '_, '_> {
             Type::Text { wide, capacity } => Some((*wide, *capacity)),
             _ => None,
         }
+    }
+
+    /// Bytes that something else has written may be a length beyond the capacity of the string. It is cut before
+    /// it is used, so no use of a string reaches what lies behind it.
+    pub(super) fn cut_length(&mut self, target: Target, ty: TypeId) {
+        let Some((_, capacity)) = self.text_type(ty) else { return };
+        if !self.lowerer.memory.is_overlaid {
+            return;
+        }
+        let (ptr, offset) = (target.base, target.offset);
+        let capacity = target.capacity.unwrap_or_else(|| self.constant(Ty::I64, i128::from(capacity)));
+        let length = self.compute(Ty::I16, Op::Load { ptr, offset });
+        let length = self.widen(length, false);
+        let fits = Op::IntCmp { cond: Cond::Le, signed: false, a: length, b: capacity };
+        let fits = self.compute(Ty::I8, fits);
+        let length = self.compute(Ty::I64, Op::Select { cond: fits, a: length, b: capacity });
+        let value = self.compute(Ty::I16, Op::Truncate(length));
+        self.emit(Op::Store { ptr, offset, value });
     }
 
     /// A temporary string: address and capacity.
