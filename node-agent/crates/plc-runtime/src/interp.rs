@@ -9,6 +9,7 @@ mod depth;
 mod number;
 mod ops;
 mod slots;
+mod standard;
 mod vm;
 mod width;
 

@@ -9,6 +9,7 @@ mod element;
 mod flow;
 mod latch;
 mod operand;
+pub(super) mod standard;
 mod value;
 
 use super::code::{Base, Cell, Code, Function, Handler, Inst};
@@ -20,8 +21,10 @@ use operand::{Known, end_operands, operands};
 pub(crate) fn decode(module: &Module) -> Code {
     let methods = |row: &Vec<Option<ir::FuncId>>| row.iter().map(|func| func.map(|func| func.0)).collect();
     let mut code = Code { dispatch: module.dispatch.iter().map(methods).collect(), ..Code::default() };
+    let routines: Vec<Option<Handler>> =
+        module.functions.iter().map(|function| standard::routine(module, function)).collect();
     for function in &module.functions {
-        let decoded = Decoder::new(&mut code, function).run();
+        let decoded = Decoder::new(&mut code, &routines, function).run();
         code.functions.push(decoded);
     }
     code
@@ -37,6 +40,8 @@ enum Target {
 
 struct Decoder<'a> {
     code: &'a mut Code,
+    /// For each function, what carries out a call of it without its instructions.
+    routines: &'a [Option<Handler>],
     function: &'a ir::Function,
     /// The instruction that makes each value.
     makers: Vec<Option<&'a ir::Inst>>,
@@ -59,10 +64,11 @@ struct Decoder<'a> {
 }
 
 impl<'a> Decoder<'a> {
-    fn new(code: &'a mut Code, function: &'a ir::Function) -> Self {
+    fn new(code: &'a mut Code, routines: &'a [Option<Handler>], function: &'a ir::Function) -> Self {
         let values = function.value_types.len();
         let mut decoder = Self {
             code,
+            routines,
             function,
             makers: vec![None; values],
             slots: Slots::new(Uses::new(0)),

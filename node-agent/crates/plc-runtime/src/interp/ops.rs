@@ -12,7 +12,9 @@ mod integer;
 mod latch;
 mod memory;
 
-pub(super) use call::{call, call_this, call_virtual, fault, helper, return_none, return_value};
+pub(super) use call::{
+    call, call_standard, call_this, call_virtual, fault, helper, return_none, return_value,
+};
 pub(super) use check::{check_in, check_null, check_pointer, check_range, poll};
 pub(super) use compare::{
     Compared, branch, branch_if, branch_moved, compare, jump, poll_branch, poll_jump, targets,

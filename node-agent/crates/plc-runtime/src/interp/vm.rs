@@ -9,7 +9,7 @@
 #![expect(clippy::inline_always, reason = "each handler is to be straight code, in test builds too")]
 
 use super::code::{BASES, Base, Cell, Code, Function, INST_BYTES, Pc};
-use super::width::Width;
+use super::width::{W64, Width};
 use lineshaft_plc_compiler::MAX_CALL_DEPTH;
 use lineshaft_plc_compiler::ir::FaultCode;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -229,6 +229,12 @@ impl<'a> Vm<'a> {
         first
     }
 
+    /// Whether a function could be entered by [`Vm::descend`], wherever its instance is.
+    #[inline(always)]
+    pub(crate) fn may_descend(&self, func: u32) -> bool {
+        self.depth < MAX_CALL_DEPTH && self.room(&self.code.functions[func as usize]).is_some()
+    }
+
     /// Goes back to the caller: the instruction of the call, or null where there is no caller.
     #[inline(always)]
     pub(crate) fn leave(&mut self) -> Pc {
@@ -333,6 +339,20 @@ impl<'a> Vm<'a> {
         // SAFETY: the bytes lie in the memory, which is borrowed mutably for the whole run.
         (end <= self.length as u64)
             .then(|| unsafe { W::write(self.bases[Base::State as usize].add(address as usize), value) })
+    }
+
+    /// So many bytes at a computed address, or nothing outside of the memory.
+    #[inline(always)]
+    pub(crate) fn instance(&mut self, address: u32, bytes: usize) -> Option<&mut [u8]> {
+        let first = address as usize;
+        self.parts().0.get_mut(first..first + bytes)
+    }
+
+    /// The task clock.
+    #[inline(always)]
+    pub(crate) fn now_ns(&self) -> i64 {
+        // SAFETY: this base is the address of the clock in the scope that is borrowed for the whole run.
+        unsafe { W64::read(self.bases[Base::Now as usize]) as i64 }
     }
 
     /// Bytes of the memory.

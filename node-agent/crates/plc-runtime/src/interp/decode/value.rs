@@ -192,7 +192,8 @@ impl<'a> Decoder<'a> {
         let (run, this, call): (Handler, Cell, Call) = match args {
             [this] if self.ty(*this) == Ty::Ptr => {
                 let this = self.address(*this, 0, site);
-                (ops::call_this, this, self.new_call(func.0, &[], result, site))
+                let routine = self.routines.get(func.index()).copied().flatten();
+                (routine.unwrap_or(ops::call_this), this, self.new_call(func.0, &[], result, site))
             }
             _ => (ops::call, NONE, self.new_call(func.0, args, result, site)),
         };

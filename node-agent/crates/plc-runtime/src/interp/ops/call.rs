@@ -4,6 +4,7 @@ use super::by_width;
 use super::check::within_memory;
 use crate::interp::code::{Argument, Call, Handler, Pc};
 use crate::interp::number::sign_extend;
+use crate::interp::standard::Block;
 use crate::interp::vm::Vm;
 use crate::interp::width::{W8, W16, W32, W64, Width};
 use crate::stdlib;
@@ -66,6 +67,25 @@ pub(crate) unsafe fn call_this(pc: Pc, vm: &mut Vm<'_>) -> Pc {
             vm.set_argument(window, 0, u64::from(this));
             this
         })
+    }
+}
+
+/// Calls a standard function block whose instance is at the address `x1`; `x2` is the number of its function. That
+/// is not entered, but faults as if it were.
+pub(crate) unsafe fn call_standard<B: Block>(pc: Pc, vm: &mut Vm<'_>) -> Pc {
+    // SAFETY: `pc` is an instruction with these operands; it does not end its function.
+    unsafe {
+        let [_, this, func] = (*pc).x;
+        let this = vm.pointer(this.offset).wrapping_add(this.base);
+        if !vm.may_descend(func.offset) {
+            return vm.stop(pc, FaultCode::StackOverflow);
+        }
+        let now_ns = vm.now_ns();
+        let Some(instance) = vm.instance(this, B::BYTES) else {
+            return vm.stop(pc, FaultCode::NullReference);
+        };
+        B::call(instance, now_ns);
+        pc.add(1)
     }
 }
 
