@@ -14,7 +14,7 @@ pub use resolve::{Resolved, describe, resolve};
 
 use crate::Error;
 use incoming::Incoming;
-use lineshaft_exchange::{ExchangeError, Mailbox, ScanState, Wakeup};
+use lineshaft_exchange::{ExchangeError, Mailbox, Published, ScanState, Wakeup};
 use outgoing::Outgoing;
 use parts::Part;
 use serde::{Deserialize, Serialize};
@@ -125,8 +125,8 @@ impl Bound {
     }
 
     /// The values of a scan leave.
-    pub(crate) fn publish(&mut self, state: &[u8], scan: u64, start: Start) {
-        self.outgoing.publish(state, scan, start);
+    pub(crate) fn publish(&mut self, state: &[u8], of: Published) {
+        self.outgoing.publish(state, of);
         self.wake();
     }
 
@@ -157,14 +157,6 @@ impl Bound {
             wakeup.signal();
         }
     }
-}
-
-/// When a scan began.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Start {
-    pub(crate) monotonic_ns: i64,
-    pub(crate) unix_ns: i64,
-    pub(crate) state: ScanState,
 }
 
 #[cfg(test)]

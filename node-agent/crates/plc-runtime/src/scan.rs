@@ -17,7 +17,7 @@ use crate::mesh::Bound;
 use crate::protocol::{FaultPolicy, WatchdogSpec};
 use crate::task::{self, BACKGROUND_INTERVAL_NS, Edge, Grid};
 use lineshaft_exchange::{
-    BoardRef, FrameHeader, MAX_TASKS, Quality, ScanRecord, ScanSide, ScanState, Writer,
+    BoardRef, FrameHeader, MAX_TASKS, Published, Quality, ScanRecord, ScanSide, ScanState, Writer,
 };
 use lineshaft_plc_compiler::ir::FaultCode;
 use lineshaft_plc_compiler::{Program, Trigger};
@@ -123,8 +123,8 @@ pub struct Scanner {
     outputs: Outputs,
     /// What is published and received, if anything is.
     mesh: Option<Box<Bound>>,
-    /// As others are told.
-    state: ScanState,
+    /// Begin of the last good scan, and what the program has done since: what others are told.
+    shared: Published,
 }
 
 impl Scanner {
@@ -150,7 +150,7 @@ impl Scanner {
             scans: 0,
             outputs: Outputs::new(0),
             mesh: None,
-            state: ScanState::Stopped,
+            shared: Published::default(),
         };
         scanner.adopt_tasks(now_ns);
         // Readers see initial values before the first scan.
@@ -310,7 +310,7 @@ impl Scanner {
         let armed = self.settings.watchdog.enabled.then_some((start_ns, timeout_ns, sensitivity));
         self.watch.begin(armed, self.machine.attention());
 
-        let start_unix_ns = self.mesh.as_ref().map_or(0, |_| crate::clock::unix_ns());
+        let start_unix_ns = crate::clock::unix_ns();
         self.latch();
         let mut result =
             self.latch_received(start_ns).map_or(Ok(()), |stale| Err(Box::new(stale_fault(stale, now_ns))));

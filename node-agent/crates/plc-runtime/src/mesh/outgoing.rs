@@ -1,6 +1,6 @@
 //! Published values, at the end of a scan.
 
-use super::{BitCopy, Copy, Start};
+use super::{BitCopy, Copy};
 use lineshaft_exchange::{OutboxWriter, Published, ScanState};
 
 /// What is published, and where it goes.
@@ -21,15 +21,9 @@ impl Outgoing {
         self.outbox = before.outbox.take();
     }
 
-    pub(super) fn publish(&mut self, state: &[u8], scan: u64, start: Start) {
+    pub(super) fn publish(&mut self, state: &[u8], of: Published) {
         let Some(outbox) = &mut self.outbox else { return };
-        let head = Published {
-            scan,
-            start_ns: start.monotonic_ns,
-            start_unix_ns: start.unix_ns,
-            state: start.state,
-        };
-        outbox.publish(head, |values| {
+        outbox.publish(of, |values| {
             for copy in &self.copies {
                 let (from, to, bytes) = (copy.from as usize, copy.to as usize, copy.bytes as usize);
                 // The keeper took both from the layout of this program; what does not fit is left out.

@@ -204,12 +204,12 @@ fn types_of_all_kinds_arrive_and_leave() {
     bench.write("Main.t.name", "'cd'");
     bench.write("Main.lamp", "TRUE");
     bench.write("Main.b", "-3");
-    let start = Start { monotonic_ns: 5, unix_ns: 6, state: ScanState::Running };
-    bench.bound.publish(&bench.state, 4, start);
+    let of = Published { scan: 4, start_ns: 5, start_unix_ns: 6, state: ScanState::Running };
+    bench.bound.publish(&bench.state, of);
     let resolved =
         resolve(&bench.layout, &["Main.t", "Main.lamp", "Main.many", "Main.b"].map(str::to_owned), &[]);
     let (head, values, _) = bench.outbox.latest();
-    assert_eq!((head.scan, head.start_ns, head.start_unix_ns, head.state), (4, 5, 6, ScanState::Running));
+    assert_eq!(head, of);
     let value = |index: usize| {
         let place = &resolved.info.published[index].place;
         &values[place.start as usize..place.end as usize]

@@ -2,8 +2,8 @@
 
 use super::Scanner;
 use crate::fault::FaultRecord;
-use crate::mesh::{Bound, Stale, Start};
-use lineshaft_exchange::ScanState;
+use crate::mesh::{Bound, Stale};
+use lineshaft_exchange::{Published, ScanState};
 use lineshaft_plc_compiler::ir::FaultCode;
 
 impl Scanner {
@@ -13,8 +13,7 @@ impl Scanner {
         if let Some(mesh) = &mut self.mesh {
             mesh.follow(before.as_deref_mut(), now_ns);
             // Who takes values away sees the present ones, also of a program that stands still.
-            let start = Start { monotonic_ns: now_ns, unix_ns: crate::clock::unix_ns(), state: self.state };
-            mesh.publish(self.machine.state(), self.scans, start);
+            mesh.publish(self.machine.state(), self.shared);
         }
         before
     }
@@ -28,13 +27,13 @@ impl Scanner {
 
     /// The program does not scan any more.
     pub(crate) fn stands_still(&mut self) {
-        if self.state == ScanState::Running {
+        if self.shared.state == ScanState::Running {
             self.tell_others(ScanState::Stopped);
         }
     }
 
     pub(super) fn tell_others(&mut self, state: ScanState) {
-        self.state = state;
+        self.shared.state = state;
         if let Some(mesh) = &mut self.mesh {
             mesh.tell(state);
         }
@@ -48,10 +47,10 @@ impl Scanner {
 
     /// The values of a good scan leave.
     pub(super) fn share(&mut self, start_ns: i64, start_unix_ns: i64) {
-        self.state = ScanState::Running;
+        let (scan, state) = (self.scans, ScanState::Running);
+        self.shared = Published { scan, start_ns, start_unix_ns, state };
         if let Some(mesh) = &mut self.mesh {
-            let start = Start { monotonic_ns: start_ns, unix_ns: start_unix_ns, state: self.state };
-            mesh.publish(self.machine.state(), self.scans, start);
+            mesh.publish(self.machine.state(), self.shared);
         }
     }
 }
