@@ -1,7 +1,7 @@
 //! What a scan publishes, and what it receives of other runtimes: from paths to places in the state block, and the
 //! work at the end and at the begin of each scan.
 //!
-//! The keeper resolves paths ([`resolve`]) and owns the mailbox; the runner's scan thread only copies. Nothing here
+//! The keeper resolves paths ([`resolve()`]) and owns the mailbox; the runner's scan thread only copies. Nothing here
 //! knows how values travel.
 
 mod incoming;
