@@ -42,7 +42,7 @@ pub(crate) fn bundle(
         watchdog,
         fault,
         mesh,
-        discovery,
+        discovery: _, // read from the object by what announces runtimes
         web,
         debug,
         history,
@@ -55,8 +55,6 @@ pub(crate) fn bundle(
         }
     };
     refuse(retain.mode != api::RetainMode::Disabled, "spec.retain.mode File");
-    refuse(mesh.is_some(), "spec.mesh");
-    refuse(discovery.as_ref().is_some_and(|discovery| discovery.advertise), "spec.discovery");
     refuse(web.as_ref().is_some_and(|web| web.enabled), "spec.web");
     refuse(debug.is_some_and(|debug| debug.enabled), "spec.debug");
     refuse(history.is_some(), "spec.history");
@@ -440,8 +438,6 @@ mod tests {
     fn what_cannot_be_done_is_named_and_nothing_is_ignored() {
         for (more, field) in [
             (json!({"retain": {"mode": "File"}}), "spec.retain.mode File"),
-            (json!({"mesh": {}}), "spec.mesh"),
-            (json!({"discovery": {}}), "spec.discovery"),
             (json!({"web": {"enabled": true}}), "spec.web"),
             (json!({"debug": {"enabled": true}}), "spec.debug"),
             (json!({"history": {"variables": ["Main.n"]}}), "spec.history"),
@@ -459,9 +455,22 @@ mod tests {
         ] {
             assert_eq!(translated(&more), Err(Unsupported(vec![field.to_owned()])), "{more}");
         }
-        for harmless in [json!({"web": {"enabled": false}}), json!({"discovery": {"advertise": false}})] {
+        for harmless in [json!({"web": {"enabled": false}}), json!({"discovery": {}}), json!({"mesh": {}})] {
             assert!(translated(&harmless).is_ok(), "{harmless}");
         }
+    }
+
+    #[test]
+    fn published_variables_go_with_the_program_and_are_none_of_it() {
+        let publish =
+            json!([{"variable": "Main.n"}, {"variable": "Status.PLCState", "minIntervalMilliseconds": 100}]);
+        let bundle = translated(&json!({"mesh": {"publish": publish}})).unwrap();
+        assert_eq!(bundle.publish, ["Main.n", "Status.PLCState"]);
+        assert_eq!(
+            bundle.program.hash,
+            translated(&json!({})).unwrap().program.hash,
+            "the same program runs on"
+        );
     }
 
     #[test]

@@ -22,8 +22,6 @@ const FEATURES: &[Row<PlcRuntimeSpec>] = &[
     }),
     ("spec.realtime.mode: Required", |spec| spec.realtime.mode == RealtimeMode::Required),
     ("spec.retain.mode: File", |spec| spec.retain.mode == RetainMode::File),
-    ("spec.mesh", |spec| spec.mesh.is_some()),
-    ("spec.discovery", |spec| spec.discovery.is_some()),
     ("spec.web.enabled", |spec| spec.web.as_ref().is_some_and(|web| web.enabled)),
     ("spec.debug.enabled", |spec| spec.debug.as_ref().is_some_and(|debug| debug.enabled)),
     ("spec.history", |spec| spec.history.is_some()),

@@ -6,6 +6,7 @@ use lineshaft_plc_compiler::Program;
 use lineshaft_plc_compiler::layout::Layout;
 use lineshaft_plc_io::spec::{SafeDefault, SafeEntry, SafeValue};
 use lineshaft_plc_io::{IoPlan, plan_safe};
+use lineshaft_plc_runtime::mesh::describe;
 
 /// Everything that names something which the program does not have, or a value that does not fit.
 pub(super) fn problems(spec: &PlcRuntimeSpec, program: &Program, plan: &IoPlan) -> Vec<String> {
@@ -19,6 +20,7 @@ pub(super) fn problems(spec: &PlcRuntimeSpec, program: &Program, plan: &IoPlan) 
             ));
         }
     }
+    problems.extend(unpublishable(spec, layout));
     let mut entries = Vec::new();
     let mut indices = Vec::new();
     for (index, state) in spec.io.safe_state.iter().enumerate() {
@@ -43,6 +45,18 @@ pub(super) fn problems(spec: &PlcRuntimeSpec, program: &Program, plan: &IoPlan) 
         problems.extend(errors.iter().map(|error| format!("spec.io.{error}")));
     }
     problems
+}
+
+/// Published variables that the program does not have, or that mean nothing outside of it.
+fn unpublishable(spec: &PlcRuntimeSpec, layout: &Layout) -> Vec<String> {
+    let published = spec.mesh.iter().flat_map(|mesh| &mesh.publish);
+    let paths: Vec<String> = published.map(|entry| entry.variable.clone()).collect();
+    if paths.is_empty() {
+        return Vec::new();
+    }
+    let judged = describe(layout, &paths).variables.into_iter().enumerate();
+    let named = judged.filter_map(|(index, variable)| Some((index, variable.err()?.message)));
+    named.map(|(index, why)| format!("spec.mesh.publish[{index}].variable: {why}")).collect()
 }
 
 fn safe_default(spec: &PlcRuntimeSpec) -> SafeDefault {

@@ -68,8 +68,6 @@ fn what_this_version_does_not_execute_is_refused_by_path() {
     let cases = [
         (json!({"retain": {"mode": "File"}}), "spec.retain.mode: File"),
         (json!({"realtime": {"mode": "Required"}}), "spec.realtime.mode: Required"),
-        (json!({"mesh": {}}), "spec.mesh"),
-        (json!({"discovery": {}}), "spec.discovery"),
         (json!({"history": {"variables": ["Main.n"]}}), "spec.history"),
         (json!({"web": {"enabled": true}}), "spec.web.enabled"),
         (json!({"debug": {"enabled": true}}), "spec.debug.enabled"),
@@ -100,6 +98,21 @@ fn what_this_version_does_not_execute_is_refused_by_path() {
     {
         assert_eq!(judge(&spec(extra), &main(COUNTER)).verdict, Ok(()));
     }
+}
+
+#[test]
+fn published_variables_must_be_there_and_mean_something_elsewhere() {
+    let program = "PROGRAM Main\nVAR n : INT; spot : REF_TO INT; END_VAR\nn := n + 1;\nEND_PROGRAM\n";
+    let publish = |paths: &[&str]| {
+        let entries: Vec<_> = paths.iter().map(|path| json!({"variable": path})).collect();
+        json!({"mesh": {"publish": entries}, "discovery": {"serviceName": "LineA"}})
+    };
+    assert_eq!(judge(&spec(publish(&["main.N"])), &main(program)).verdict, Ok(()));
+    let (reason, message) = refused(publish(&["Main.n", "Main.gone"]), program);
+    assert_eq!(reason, "InvalidSpec");
+    assert_eq!(message, "spec.mesh.publish[1].variable: the program has no variable \"Main.gone\"");
+    let (_, message) = refused(publish(&["Main.spot"]), program);
+    assert!(message.contains("\"Main.spot\" cannot be shared: REF_TO INT refers to"), "{message}");
 }
 
 #[test]
