@@ -27,6 +27,8 @@ pub const MAX_ENTRIES: usize = 512;
 pub enum Message {
     /// First from both sides.
     Hello(Hello),
+    /// The sender's runtimes, since others have come, gone or been renamed.
+    Runtimes(Vec<RuntimeInfo>),
     /// The sender wants variables of one of the receiver's runtimes.
     Subscribe(Subscribe),
     /// What became of entries: one for each flow that they form.

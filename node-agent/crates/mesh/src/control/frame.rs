@@ -60,8 +60,9 @@ pub fn encode(message: &Message) -> Vec<u8> {
 
 /// Whether a message's name, its only key, is one of ours. What is no object is left to the full parser's error.
 fn is_known(value: &Value) -> bool {
-    const KNOWN: [&str; 9] = [
+    const KNOWN: [&str; 10] = [
         "hello",
+        "runtimes",
         "subscribe",
         "subscribeResult",
         "ready",

@@ -1,8 +1,8 @@
 //! The socket of an agent: takes connections, and keeps those up that its wishes need.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quinn::{AsyncUdpSocket, Connection, Incoming, Runtime as _};
@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::backoff::Backoff;
-use super::hub::Hub;
+use super::hub::{Active, Hub};
 use super::session::{self, Ends};
 use super::{Close, LinkError, Remote, authenticate, transport};
 use crate::hex::Hex;
@@ -52,14 +52,8 @@ struct Shared {
     site: String,
     trust: Arc<Trust>,
     hub: Arc<Hub>,
-    sessions: Mutex<HashMap<AgentId, Active>>,
     /// Connections that want to pair.
     pairings: mpsc::Sender<(Connection, Fingerprint)>,
-}
-
-struct Active {
-    connection: Connection,
-    preferred: bool,
 }
 
 impl Endpoint {
@@ -98,8 +92,7 @@ impl Endpoint {
         )
         .map_err(unusable)?;
         let (pairings, strangers) = mpsc::channel(4);
-        let sessions = Mutex::new(HashMap::new());
-        let shared = Arc::new(Shared { quic, identity, site, trust, hub, sessions, pairings });
+        let shared = Arc::new(Shared { quic, identity, site, trust, hub, pairings });
         let targets = watch::Sender::new(Vec::new());
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(shared.clone()));
@@ -224,6 +217,7 @@ async fn dial(shared: Arc<Shared>, peer: AgentId, mut addresses: watch::Receiver
             }
             Err(error) => {
                 shared.hub.update_link(peer, |link| link.last_error = Some(error.to_string()));
+                shared.hub.link_changed();
             }
         }
         let pause = backoff.pause(start.elapsed(), rand_core::OsRng.next_u32());
@@ -266,23 +260,28 @@ impl Shared {
         self.hub.update_link(peer, |link| {
             link.connected = true;
             link.address = Some(address);
+            link.revoked = false;
+            link.last_error = None;
         });
+        self.hub.link_changed();
         let error = session::run(connection, ends, self.hub.clone(), self.trust.clone()).await;
         tracing::info!(%peer, %error, "the connection has ended");
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.hub.sessions();
         if sessions.get(&peer).is_some_and(|active| active.connection.stable_id() == id) {
             sessions.remove(&peer);
             self.hub.update_link(peer, |link| {
                 link.connected = false;
+                link.revoked = error.closed_by_peer() == Some(Close::Revoked);
                 link.last_error = Some(error.to_string());
             });
+            self.hub.link_changed();
         }
     }
 
     /// Whether this connection is the one that stays. A new one of the same direction means that the peer has lost
     /// the old one.
     fn register(&self, connection: &Connection, ends: &Ends) -> bool {
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.hub.sessions();
         let preferred = ends.preferred();
         if let Some(old) = sessions.get(&ends.peer) {
             let alive = old.connection.close_reason().is_none();
@@ -299,7 +298,7 @@ impl Shared {
     async fn gone(&self, peer: AgentId) {
         loop {
             let active = {
-                let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+                let sessions = self.hub.sessions();
                 sessions.get(&peer).map(|active| active.connection.clone())
             };
             match active {

@@ -122,9 +122,13 @@ impl LinkError {
     /// Why the peer closed, if it did and said so.
     pub fn closed_by_peer(&self) -> Option<Close> {
         match self {
-            Self::Connection(quinn::ConnectionError::ApplicationClosed(close)) => {
-                Close::from_code(close.error_code)
-            }
+            Self::Connection(quinn::ConnectionError::ApplicationClosed(close))
+            | Self::Read(quinn::ReadError::ConnectionLost(quinn::ConnectionError::ApplicationClosed(
+                close,
+            )))
+            | Self::Write(quinn::WriteError::ConnectionLost(quinn::ConnectionError::ApplicationClosed(
+                close,
+            ))) => Close::from_code(close.error_code),
             _ => None,
         }
     }

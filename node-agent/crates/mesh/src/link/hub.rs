@@ -1,6 +1,6 @@
 //! What an agent's connections share: its runtimes with their values, what they wish of others, how links fare.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -112,8 +112,19 @@ pub struct LinkStatus {
     pub skipped_scans: u64,
     /// Requests for missing values.
     pub resyncs: u64,
-    /// Why the last connection ended.
+    /// Runtimes of the peer, as it said last.
+    pub runtimes: Vec<RuntimeInfo>,
+    /// The peer has ended the last connection since it trusts this agent no more.
+    pub revoked: bool,
+    /// Why the last connection ended, or came to nothing.
     pub last_error: Option<String>,
+}
+
+/// The connection with a peer that values go over.
+pub(super) struct Active {
+    pub(super) connection: quinn::Connection,
+    /// It stays if there are two.
+    pub(super) preferred: bool,
 }
 
 /// What an agent's connections share.
@@ -122,6 +133,10 @@ pub struct Hub {
     runtimes: Mutex<BTreeMap<String, Runtime>>,
     wishes: Mutex<Vec<Wish>>,
     links: Mutex<BTreeMap<AgentId, LinkStatus>>,
+    /// One for each peer, over whichever endpoint.
+    sessions: Mutex<HashMap<AgentId, Active>>,
+    /// Moves when a connection comes, ends or cannot be made.
+    link_changes: watch::Sender<u64>,
     /// Moves with each scan.
     pub(super) scans: watch::Sender<u64>,
     /// Moves when runtimes or their programs come and go.
@@ -161,18 +176,23 @@ impl Hub {
         self.links.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The runtimes, as a peer learns of them.
-    pub(super) fn introduce(&self) -> Vec<RuntimeInfo> {
-        let runtimes = self.runtimes();
-        runtimes
-            .values()
-            .map(|runtime| RuntimeInfo {
-                id: runtime.id.clone(),
-                name: runtime.name.clone(),
-                scan_us: runtime.catalogue.scan_us,
-                state: runtime.state,
-            })
-            .collect()
+    /// Moves when a connection comes, ends or cannot be made.
+    pub fn link_changes(&self) -> watch::Receiver<u64> {
+        self.link_changes.subscribe()
+    }
+
+    pub(super) fn link_changed(&self) {
+        self.link_changes.send_modify(|revision| *revision += 1);
+    }
+
+    pub(super) fn sessions(&self) -> MutexGuard<'_, HashMap<AgentId, Active>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A peer has been paired anew: what its old pairing came to is over.
+    pub fn paired(&self, peer: AgentId) {
+        self.update_link(peer, |link| link.revoked = false);
+        self.link_changed();
     }
 
     pub(super) fn update_link(&self, peer: AgentId, update: impl FnOnce(&mut LinkStatus)) {

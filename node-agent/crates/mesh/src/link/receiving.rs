@@ -81,12 +81,25 @@ impl Receiving {
         send
     }
 
+    /// The peer has other runtimes: what is wished of those that came, went or were renamed is asked for again.
+    pub(super) fn runtimes(&mut self, publishers: Vec<RuntimeInfo>) -> Vec<Message> {
+        self.publishers = publishers;
+        self.ask_again(|wished, publishers| {
+            let named = publishers.iter().find(|runtime| runtime.name == wished.wish.publisher);
+            named.map(|runtime| &runtime.id) != wished.publisher.as_ref()
+        })
+    }
+
     /// A runtime of the peer has another program: everything that is wished of it is asked for again.
     pub(super) fn layout_changed(&mut self, runtime: &str) -> Vec<Message> {
+        self.ask_again(|wished, _| wished.publisher.as_deref() == Some(runtime))
+    }
+
+    fn ask_again(&mut self, affected: impl Fn(&Wished, &[RuntimeInfo]) -> bool) -> Vec<Message> {
         let affected: Vec<u32> = self
             .wishes
             .iter()
-            .filter(|(_, wished)| wished.publisher.as_deref() == Some(runtime))
+            .filter(|(_, wished)| affected(wished, &self.publishers))
             .map(|(&number, _)| number)
             .collect();
         let mut send = Vec::new();

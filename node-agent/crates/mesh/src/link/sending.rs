@@ -1,11 +1,11 @@
 //! The flows that leave over one connection.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::hub::{Hub, Runtime};
 use crate::control::{
-    Flow, FlowName, FlowTerms, Limits, Message, Reason, Refused, Resync, RunState, RuntimeName, Slot,
-    Subscribe, SubscribeResult, negotiate,
+    Flow, FlowName, FlowTerms, Limits, Message, PublisherState, Reason, Refused, Resync, RunState,
+    RuntimeInfo, RuntimeName, Slot, Subscribe, SubscribeResult, negotiate,
 };
 use crate::flow::{Publication, PublicationConfig, PublishedSlot, Scan};
 
@@ -16,6 +16,8 @@ const MAX_RATE: u64 = 20_000_000;
 
 /// The flows that leave over one connection.
 pub(super) struct Sending {
+    /// What the peer knows of the runtimes: program and state.
+    told: BTreeMap<String, (u64, RuntimeInfo)>,
     flows: Vec<Leaving>,
     next_flow: u16,
     epoch: u32,
@@ -40,7 +42,7 @@ enum Stage {
 impl Sending {
     /// `epoch` is random: no datagram of an earlier connection fits by chance.
     pub(super) fn new(epoch: u32) -> Self {
-        Self { flows: Vec::new(), next_flow: 0, epoch }
+        Self { told: BTreeMap::new(), flows: Vec::new(), next_flow: 0, epoch }
     }
 
     /// Answers a wish list.
@@ -102,18 +104,44 @@ impl Sending {
         self.flows.retain(|flow| flow.name != name);
     }
 
-    /// Ends flows whose runtime is gone or has another program, and says so.
-    pub(super) fn plan_changed(&mut self, hub: &Hub) -> Vec<Message> {
-        let runtimes = hub.runtimes();
-        let mut changed = Vec::new();
-        self.flows.retain(|flow| {
-            let same = runtimes.get(&flow.runtime).is_some_and(|runtime| runtime.layout == flow.layout);
-            if !same && !changed.contains(&flow.runtime) {
-                changed.push(flow.runtime.clone());
+    /// The runtimes as the peer learns of them first.
+    pub(super) fn introduce(&mut self, hub: &Hub) -> Vec<RuntimeInfo> {
+        self.told = known(hub);
+        self.told.values().map(|(_, info)| info.clone()).collect()
+    }
+
+    /// Whether a runtime does something else than the peer knows. Asked after each scan.
+    pub(super) fn states_moved(&self, hub: &Hub) -> bool {
+        let differs = |runtime: &Runtime| {
+            self.told.get(&runtime.id).is_some_and(|(_, info)| info.state != runtime.state)
+        };
+        hub.runtimes().values().any(differs)
+    }
+
+    /// Ends flows whose runtime is gone or has another program, and says what has changed of the runtimes.
+    pub(super) fn news(&mut self, hub: &Hub) -> Vec<Message> {
+        let now = known(hub);
+        let before = std::mem::replace(&mut self.told, now);
+        self.flows
+            .retain(|flow| self.told.get(&flow.runtime).is_some_and(|(layout, _)| *layout == flow.layout));
+        let mut messages = Vec::new();
+        let nameplate = |info: &RuntimeInfo| (info.id.clone(), info.name.clone(), info.scan_us);
+        let nameplates = |runtimes: &BTreeMap<String, (u64, RuntimeInfo)>| {
+            runtimes.values().map(|(_, info)| nameplate(info)).collect::<Vec<_>>()
+        };
+        if nameplates(&before) != nameplates(&self.told) {
+            messages.push(Message::Runtimes(self.told.values().map(|(_, info)| info.clone()).collect()));
+        }
+        for (runtime, (layout, info)) in &self.told {
+            let Some((old_layout, old)) = before.get(runtime) else { continue };
+            if layout != old_layout {
+                messages.push(Message::LayoutChanged(RuntimeName { runtime: runtime.clone() }));
+            } else if info.state != old.state {
+                let (runtime, state) = (runtime.clone(), info.state);
+                messages.push(Message::PublisherState(PublisherState { runtime, state }));
             }
-            same
-        });
-        changed.into_iter().map(|runtime| Message::LayoutChanged(RuntimeName { runtime })).collect()
+        }
+        messages
     }
 
     /// The datagrams that are due after a scan of any runtime.
@@ -174,6 +202,18 @@ impl Sending {
         });
         terms
     }
+}
+
+/// Program and appearance of every runtime.
+fn known(hub: &Hub) -> BTreeMap<String, (u64, RuntimeInfo)> {
+    let runtimes = hub.runtimes();
+    let info = |runtime: &Runtime| RuntimeInfo {
+        id: runtime.id.clone(),
+        name: runtime.name.clone(),
+        scan_us: runtime.catalogue.scan_us,
+        state: runtime.state,
+    };
+    runtimes.values().map(|runtime| (runtime.id.clone(), (runtime.layout, info(runtime)))).collect()
 }
 
 fn scan_of(runtime: &Runtime) -> Scan<'_> {

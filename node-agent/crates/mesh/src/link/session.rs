@@ -106,9 +106,15 @@ impl Session {
                     self.hub.update_link(self.ends.peer, |link| link.received += 1);
                 }
                 Some(event) = inbox.recv() => self.handle(event, &mut control).await?,
-                _ = scans.changed() => self.publish(&events)?,
+                _ = scans.changed() => {
+                    self.publish(&events)?;
+                    if self.sending.states_moved(&self.hub) {
+                        let messages = self.sending.news(&self.hub);
+                        self.send(&mut control, messages).await?;
+                    }
+                }
                 _ = plans.changed() => {
-                    let mut messages = self.sending.plan_changed(&self.hub);
+                    let mut messages = self.sending.news(&self.hub);
                     messages.extend(self.receiving.wish(self.hub.wishes_of(self.ends.peer)));
                     self.send(&mut control, messages).await?;
                 }
@@ -132,7 +138,7 @@ impl Session {
             self.connection.accept_bi().await?
         };
         let (agent, site) = (self.ends.me, self.ends.site.clone());
-        let hello = Hello { minor: MINOR, agent, site, runtimes: self.hub.introduce() };
+        let hello = Hello { minor: MINOR, agent, site, runtimes: self.sending.introduce(&self.hub) };
         control.write_all(&control::encode(&Message::Hello(hello))).await?;
         let mut frames = FrameReader::default();
         let first = loop {
@@ -148,6 +154,8 @@ impl Session {
         if hello.agent != self.ends.peer {
             return Err(LinkError::Identity(hello.agent));
         }
+        self.hub.update_link(self.ends.peer, |link| link.runtimes.clone_from(&hello.runtimes));
+        self.hub.link_changed();
         self.receiving.hello(hello.runtimes);
         Ok((control, reader, frames))
     }
@@ -172,6 +180,11 @@ impl Session {
     fn answer(&mut self, message: Message) -> Result<Vec<Message>, LinkError> {
         match message {
             Message::Hello(_) => return Err(LinkError::Unexpected("a second greeting")),
+            Message::Runtimes(runtimes) => {
+                self.hub.update_link(self.ends.peer, |link| link.runtimes.clone_from(&runtimes));
+                self.hub.link_changed();
+                return Ok(self.receiving.runtimes(runtimes));
+            }
             Message::Subscribe(wish) => return Ok(self.sending.subscribe(&self.hub, &wish)),
             Message::SubscribeResult(result) => return self.receiving.result(result),
             Message::Ready(name) => {

@@ -239,6 +239,37 @@ async fn refusals_name_their_reason() {
 }
 
 #[tokio::test]
+async fn a_runtime_that_comes_later_or_publishes_more_is_asked_anew() {
+    let (a, b) = pair();
+    let mut news = a.wishes(1, &b, "LineB", N);
+    a.dials(&b);
+    assert_eq!(next(&mut news).await, News::Problem(0, EntryProblem::NoSuchRuntime));
+    b.publishes(1, &[]);
+    assert_eq!(next(&mut news).await, News::Problem(0, EntryProblem::Refused(Reason::NotPublished, None)));
+    assert_eq!(a.hub.links()[&b.identity.agent()].runtimes[0].name, "LineB");
+    b.publishes(2, N);
+    let scan = until_shown(&b, 0, &[5, 0, 0, 0], &mut news).await;
+    b.hub.remove_runtime("id-LineB");
+    while next(&mut news).await != News::Problem(0, EntryProblem::NoSuchRuntime) {}
+    b.publishes(3, N);
+    until_shown(&b, scan, &[6, 0, 0, 0], &mut news).await;
+}
+
+/// Not only after its timeout.
+#[tokio::test]
+async fn that_a_publisher_stopped_is_told_at_once() {
+    let (a, b) = pair();
+    b.publishes(1, N);
+    let mut news = a.wishes(1, &b, "LineB", N);
+    a.dials(&b);
+    let scan = until_shown(&b, 0, &[5, 0, 0, 0], &mut news).await;
+    let image = ScanImage { values: vec![5, 0, 0, 0].into(), number: scan, ..ScanImage::default() };
+    b.hub.scanned("id-LineB", image, RunState::Stop);
+    let stopped = News::Values(vec![(0, vec![5, 0, 0, 0], Quality::PublisherStopped)]);
+    while next(&mut news).await != stopped {}
+}
+
+#[tokio::test]
 async fn a_new_program_is_asked_anew() {
     let (a, b) = pair();
     b.publishes(1, N);
