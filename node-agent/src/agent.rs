@@ -18,7 +18,7 @@ use crate::plcruntime::Shared;
 use crate::plcruntime::fleet;
 use crate::state_lock::StateLock;
 use crate::store::Store;
-use crate::{edge_node, lease};
+use crate::{edge_node, lease, mesh};
 
 /// How long the last events may take to be published.
 const LAST_WORDS_MAX: Duration = Duration::from_secs(2);
@@ -42,7 +42,17 @@ pub async fn run(
     let (known_client, client_seen) = watch::channel(None);
     let (teller, publisher) = events::channel(&options.node_name, client_seen.clone(), metrics.clone());
     let api = Reachability::default();
+    let runtimes = watch::Sender::new(Arc::default());
+    let context = mesh::Context {
+        options: options.clone(),
+        client: client_seen.clone(),
+        api: api.clone(),
+        teller: teller.clone(),
+        metrics: metrics.clone(),
+    };
+    let mesh = tokio::spawn(mesh::run(context, runtimes.subscribe(), shutdown.clone()));
     let shared = Shared {
+        runtimes,
         options: options.clone(),
         store: Arc::new(store),
         client: client_seen,
@@ -62,6 +72,9 @@ pub async fn run(
     let publishing = tokio::spawn(publisher.run());
 
     let unconfirmed = fleet::run(Arc::new(shared), contents, shutdown).await;
+    if let Err(error) = mesh.await {
+        tracing::error!(%error, "the mesh broke off");
+    }
 
     // Every teller is gone now: the publisher ends when it has published what it was told.
     let abort = publishing.abort_handle();

@@ -1,5 +1,6 @@
 //! What an agent is told when it starts.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +16,23 @@ pub enum Scope {
     Cluster,
     /// One namespace: for tests that share a server.
     Namespace(String),
+}
+
+/// How the agent takes part in the mesh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MeshOptions {
+    /// Where it listens for peers, unless a runtime has an endpoint of its own.
+    pub listen: SocketAddr,
+    /// The UDP port of multicast DNS.
+    pub mdns_port: u16,
+    /// The cluster or box that it belongs to; absent: this agent is a site of its own.
+    pub site: Option<String>,
+}
+
+impl Default for MeshOptions {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([0, 0, 0, 0], 5210)), mdns_port: 5353, site: None }
+    }
 }
 
 /// Settings of an agent.
@@ -35,6 +53,8 @@ pub struct Options {
     pub readiness: Readiness,
     /// Which objects to look at.
     pub scope: Scope,
+    /// How to take part in the mesh.
+    pub mesh: MeshOptions,
     /// Namespace of the node's Lease.
     pub lease_namespace: String,
     /// How long the Lease holds without a renewal; it is renewed four times as often.
@@ -54,6 +74,7 @@ impl Options {
             registry: prometheus::Registry::new(),
             readiness: Readiness::default(),
             scope: Scope::default(),
+            mesh: MeshOptions::default(),
             lease_namespace: lineshaft_crds::SYSTEM_NAMESPACE.to_owned(),
             lease_duration: Duration::from_secs(40),
             safe_deadline: Duration::from_secs(5),

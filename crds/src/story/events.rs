@@ -81,5 +81,17 @@ pub const EVENTS: &[EventReason] = &[
     normal(Agent, "Paused", "The program holds its values as asked."),
     normal(Agent, "Resumed", "The program scans again as asked."),
     normal(Agent, "Stopping", "The object is deleted or moves: outputs go to their safe values."),
+    warning(
+        Agent,
+        "ListenFailed",
+        "An endpoint of the mesh cannot be opened; the message has its address and why.",
+    ),
+    normal(Agent, "Paired", "Two agents trust each other from now on."),
+    warning(Agent, "PairingFailed", "A claim came to nothing; the message says from where and why."),
+    normal(
+        Agent,
+        "Unpaired",
+        "A pairing was deleted: its peer is trusted no more, connections with it ended.",
+    ),
     normal(Agent, "Released", "Outputs are confirmed safe and the keeper has ended."),
 ];

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::record::Record;
 use super::worker::{self, Desired, Shared, Start};
 use crate::error::Unconfirmed;
+use crate::mesh::Runtimes;
 use crate::options::Scope;
 use crate::store::Contents;
 
@@ -151,6 +152,7 @@ impl Fleet {
                     for (_, wanted) in self.wanted.iter().filter(|(uid, _)| !listed.contains(*uid)) {
                         wanted.send_replace(Desired::Gone);
                     }
+                    self.tell_mesh(|runtimes| runtimes.retain(|uid, _| listed.contains(uid)));
                 }
                 self.shared.options.readiness.ready();
             }
@@ -164,9 +166,13 @@ impl Fleet {
                     Ok(object) => object.metadata,
                     Err(invalid) => invalid.metadata,
                 };
-                if let Some(wanted) = metadata.uid.and_then(|uid| self.wanted.get(&uid)) {
+                let uid = metadata.uid.unwrap_or_default();
+                if let Some(wanted) = self.wanted.get(&uid) {
                     wanted.send_replace(Desired::Gone);
                 }
+                self.tell_mesh(|runtimes| {
+                    runtimes.remove(&uid);
+                });
             }
         }
     }
@@ -174,7 +180,13 @@ impl Fleet {
     /// Tells the object's worker, which is started if there is none.
     fn want(&mut self, DeserializeGuard(object): Guarded) -> Option<String> {
         let (uid, desired) = match object {
-            Ok(object) => (object.uid()?, Desired::Bound(Arc::new(object))),
+            Ok(object) => {
+                let (uid, object) = (object.uid()?, Arc::new(object));
+                self.tell_mesh(|runtimes| {
+                    runtimes.insert(uid.clone(), object.clone());
+                });
+                (uid, Desired::Bound(object))
+            }
             Err(invalid) => {
                 let name = invalid.metadata.name.as_deref().unwrap_or_default();
                 tracing::warn!(name, error = invalid.error, "a PlcRuntime cannot be read; what runs goes on");
@@ -188,6 +200,10 @@ impl Fleet {
             None => self.spawn(&uid, desired, Start::default()),
         }
         Some(uid)
+    }
+
+    fn tell_mesh(&self, change: impl FnOnce(&mut Runtimes)) {
+        self.shared.runtimes.send_modify(|runtimes| change(Arc::make_mut(runtimes)));
     }
 
     fn spawn(&mut self, uid: &str, desired: Desired, start: Start) {

@@ -28,6 +28,7 @@ use super::trouble::Trouble;
 use super::{finalizer, sources, translate};
 use crate::error::Unconfirmed;
 use crate::events::{Happening, Teller};
+use crate::mesh::Runtimes;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::store::Store;
@@ -46,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) api: Reachability,
     pub(crate) teller: Teller,
     pub(crate) metrics: Metrics,
+    /// What the API server says of the runtimes of this node, for the mesh.
+    pub(crate) runtimes: watch::Sender<Arc<Runtimes>>,
 }
 
 /// What is wanted of an object.

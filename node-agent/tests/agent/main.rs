@@ -7,6 +7,7 @@
 
 mod deletion;
 mod halts;
+mod mesh;
 mod node;
 mod plant;
 mod programs;

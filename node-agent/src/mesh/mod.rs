@@ -1,0 +1,17 @@
+//! The mesh of this agent: who is found, who is trusted, what goes where.
+//!
+//! Data flows one way. What the API server says ([`mirror`], [`local`]) and what the network says make a [`plan`], which
+//! the [`thread`] that has the sockets follows; what it sees comes back as a value and makes, with what people want
+//! ([`pairings`]), what is said of peers ([`peers`]) and written by the [`writer`]. Start reading at [`controller`].
+
+mod controller;
+mod local;
+mod mirror;
+mod pairer;
+mod pairings;
+mod peers;
+mod plan;
+mod thread;
+mod writer;
+
+pub(crate) use controller::{Context, Runtimes, run};

@@ -1,0 +1,255 @@
+//! Two agents, each a site of its own, on one network: they find each other, pair, and part again.
+
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt};
+use lineshaft_crds::condition::find;
+use lineshaft_crds::mesh_peer::Trust;
+use lineshaft_crds::{MeshPeer, Pairing, PlcRuntime};
+use lineshaft_node_agent::{Error, Lifeline, MeshOptions, Options, Scope, run};
+use lineshaft_test_fixture::{Namespace, eventually, namespace, wait_for, wait_gone};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::plant::SOON;
+
+/// An agent with one runtime that takes part in the mesh; its program is nobody's concern.
+struct Site {
+    namespace: Namespace,
+    node: String,
+    service: &'static str,
+    mdns_port: u16,
+    listen: SocketAddr,
+    state: TempDir,
+    runtime: Option<PlcRuntime>,
+    agent: Option<(CancellationToken, JoinHandle<Result<(), Error>>)>,
+}
+
+/// Free a moment ago.
+fn free_port() -> u16 {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.local_addr().unwrap().port()
+}
+
+impl Site {
+    async fn new(service: &'static str, mdns_port: u16) -> Self {
+        let namespace = namespace().await;
+        let mut site = Self {
+            node: namespace.unique("edge"),
+            namespace,
+            service,
+            mdns_port,
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())),
+            state: tempfile::tempdir().unwrap(),
+            runtime: None,
+            agent: None,
+        };
+        site.start();
+        site.runtime = Some(site.create_runtime().await);
+        site
+    }
+
+    fn start(&mut self) {
+        let state = self.state.path().join("state");
+        // No program runs here, so there is nothing to start.
+        let mut options = Options::new(self.node.clone(), state, PathBuf::from("/nonexistent"));
+        options.lifeline = Lifeline::WithParent;
+        options.scope = Scope::Namespace(self.namespace.name().to_owned());
+        self.namespace.name().clone_into(&mut options.lease_namespace);
+        options.mesh = MeshOptions { mdns_port: self.mdns_port, ..MeshOptions::default() };
+        let shutdown = CancellationToken::new();
+        let client = std::future::ready(self.namespace.client());
+        self.agent = Some((shutdown.clone(), tokio::spawn(run(client, options, shutdown))));
+    }
+
+    async fn stop(&mut self) {
+        let (shutdown, agent) = self.agent.take().unwrap();
+        shutdown.cancel();
+        tokio::time::timeout(SOON, agent).await.expect("an agent ends in time").unwrap().unwrap();
+    }
+
+    async fn create_runtime(&self) -> PlcRuntime {
+        let runtimes: Api<PlcRuntime> = self.namespace.api();
+        let object = serde_json::from_value(json!({
+            "apiVersion": "lineshaft.dev/v1alpha1",
+            "kind": "PlcRuntime",
+            "metadata": {"name": "plc", "namespace": self.namespace.name()},
+            "spec": {
+                "program": {"sources": [{"name": "main.st", "inline": "PROGRAM Main END_PROGRAM"}]},
+                "discovery": {"serviceName": self.service},
+                "mesh": {"listen": self.listen.to_string(), "publish": [{"variable": "Status.PLCState"}]},
+            },
+        }))
+        .unwrap();
+        runtimes.create(&PostParams::default(), &object).await.unwrap();
+        let bound = json!({
+            "apiVersion": "lineshaft.dev/v1alpha1", "kind": "PlcRuntime", "metadata": {"name": "plc"},
+            "status": {"nodeName": self.node},
+        });
+        let params = PatchParams::apply("test-operator").force();
+        runtimes.patch_status("plc", &params, &Patch::Apply(&bound)).await.unwrap()
+    }
+
+    /// The object that others make of this site's runtime.
+    fn peer_name(&self) -> String {
+        let uid = self.runtime.as_ref().unwrap().uid().unwrap();
+        format!("{}-{}", self.service.to_lowercase(), &uid[..8])
+    }
+
+    async fn pair(&self, name: &str, spec: Value) -> String {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = self.namespace.unique(&format!("{name}{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
+        let mut object = json!({
+            "apiVersion": "lineshaft.dev/v1alpha1", "kind": "Pairing",
+            "metadata": {"name": name}, "spec": {"nodeName": self.node},
+        });
+        for (key, value) in spec.as_object().unwrap() {
+            object["spec"][key] = value.clone();
+        }
+        let object: Pairing = serde_json::from_value(object).unwrap();
+        self.pairings().create(&PostParams::default(), &object).await.unwrap();
+        name
+    }
+
+    fn pairings(&self) -> Api<Pairing> {
+        self.namespace.cluster_api()
+    }
+
+    /// Waits until a pairing has this reason.
+    async fn paired(&self, name: &str, reason: &str) -> Pairing {
+        wait_for(&self.pairings(), name, SOON, |object: &Pairing| {
+            let status = object.status.as_ref();
+            status
+                .and_then(|status| find(&status.conditions, "Paired"))
+                .is_some_and(|found| found.reason == reason)
+        })
+        .await
+    }
+
+    /// The code of a new offer, and its name.
+    async fn offer(&self) -> (String, String) {
+        let name = self.pair("offer", json!({"offer": {"ttlSeconds": 300}})).await;
+        let code = self.paired(&name, "AwaitingClaim").await.status.unwrap().code.unwrap();
+        (name, code)
+    }
+
+    async fn claim(&self, of: &Self, code: &str) -> String {
+        self.pair("claim", json!({"claim": {"peerRef": {"name": of.peer_name()}, "code": code}})).await
+    }
+
+    /// Waits until this node sees the other one like this.
+    async fn sees(&self, other: &Self, what: impl Fn(&MeshPeer) -> bool) -> MeshPeer {
+        let peers: Api<MeshPeer> = self.namespace.cluster_api();
+        let node = self.node.clone();
+        wait_for(&peers, &other.peer_name(), SOON, |peer: &MeshPeer| {
+            let observers =
+                peer.status.as_ref().map(|status| status.observers.as_slice()).unwrap_or_default();
+            observers.iter().any(|observer| observer.node_name == node) && what(peer)
+        })
+        .await
+    }
+
+    async fn event(&self, about: &str, reason: &str) -> String {
+        let events: Api<Event> = Api::all(self.namespace.client());
+        eventually(SOON, &format!("event {reason}"), async || {
+            let list = events.list(&ListParams::default()).await.unwrap();
+            let found = list.items.into_iter().find(|event| {
+                event.reason.as_deref() == Some(reason)
+                    && event.regarding.as_ref().and_then(|object| object.name.as_deref()) == Some(about)
+            })?;
+            Some(found.note.unwrap_or_default())
+        })
+        .await
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if let Some((shutdown, _)) = &self.agent {
+            shutdown.cancel();
+        }
+    }
+}
+
+fn trust(peer: &MeshPeer) -> Option<Trust> {
+    peer.status.as_ref()?.trust
+}
+
+/// Another code with a check digit that fits.
+fn wrong(code: &str) -> String {
+    let alternatives = (0..10_000_000_u32)
+        .map(|number| format!("{number:07}"))
+        .flat_map(|seven| (0..10).map(move |digit| format!("{}-{}{digit}", &seven[..4], &seven[4..])));
+    alternatives
+        .into_iter()
+        .find(|other| other != code && other.parse::<lineshaft_mesh::pairing::Code>().is_ok())
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_sites_find_each_other_pair_and_part() {
+    let mdns_port = free_port();
+    let mut a = Site::new("LineA", mdns_port).await;
+    let mut b = Site::new("LineB", mdns_port).await;
+    let peer = a.sees(&b, |peer| trust(peer) == Some(Trust::Unpaired)).await;
+    b.sees(&a, |peer| trust(peer) == Some(Trust::Unpaired)).await;
+    let status = peer.status.unwrap();
+    assert_eq!((status.service_name.as_deref(), status.published_variables), (Some("LineB"), Some(1)));
+    assert_eq!(status.observers[0].addresses, [b.listen.to_string()]);
+
+    // A slip of the finger costs nothing, a wrong code one attempt.
+    let (offer, code) = b.offer().await;
+    let slip = if code.ends_with('0') { format!("{}1", &code[..8]) } else { format!("{}0", &code[..8]) };
+    let claim = a.claim(&b, &slip).await;
+    a.paired(&claim, "BadCheckDigit").await;
+    let claim = a.claim(&b, &wrong(&code)).await;
+    a.paired(&claim, "WrongCode").await;
+    let note = b.event(&offer, "PairingFailed").await;
+    assert!(note.contains("127.0.0.1"), "{note}");
+    let left = |object: &Pairing| object.status.as_ref().and_then(|status| status.attempts_left);
+    wait_for(&b.pairings(), &offer, SOON, |object: &Pairing| left(object) == Some(2)).await;
+
+    // Guesses begin a second apart.
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    let claim = a.claim(&b, &code).await;
+    let on_a = a.paired(&claim, "Paired").await;
+    let on_b = b.paired(&offer, "Paired").await;
+    assert_eq!(on_b.status.clone().unwrap().code, None, "a code that was used is not shown");
+    let (peer_of_a, peer_of_b) =
+        (on_a.status.clone().unwrap().peer.unwrap(), on_b.status.unwrap().peer.unwrap());
+    assert_eq!((peer_of_a.name.as_deref(), peer_of_b.name.as_deref()), (Some(&*b.node), Some(&*a.node)));
+    a.sees(&b, |peer| trust(peer) == Some(Trust::Paired)).await;
+    b.sees(&a, |peer| trust(peer) == Some(Trust::Paired)).await;
+
+    // Trust outlives a restart, an open offer does not.
+    let (open, _) = b.offer().await;
+    b.stop().await;
+    b.start();
+    b.paired(&open, "AgentRestarted").await;
+    b.paired(&offer, "Paired").await;
+    b.sees(&a, |peer| trust(peer) == Some(Trust::Paired)).await;
+
+    // Whoever deletes the pairing ends the trust.
+    a.pairings().delete(&claim, &DeleteParams::default()).await.unwrap();
+    wait_gone(&a.pairings(), &on_a, SOON).await;
+    a.sees(&b, |peer| trust(peer) == Some(Trust::Unpaired)).await;
+    let pins = a.state.path().join("state/mesh/trust");
+    assert_eq!(std::fs::read_dir(pins).unwrap().count(), 0);
+
+    // Who goes is seen to go.
+    b.stop().await;
+    let peers: Api<MeshPeer> = a.namespace.cluster_api();
+    wait_for(&peers, &b.peer_name(), SOON, |peer: &MeshPeer| {
+        let status = peer.status.clone().unwrap_or_default();
+        status.observers.is_empty()
+            && find(&status.conditions, "Reachable").is_some_and(|found| found.reason == "NotSeen")
+    })
+    .await;
+    a.stop().await;
+}
