@@ -1,6 +1,7 @@
 //! `lineshaft check`: what the API or the operator would refuse, found without either.
 
 mod foreign;
+mod mesh;
 mod objects;
 mod report;
 mod runtime;
@@ -50,6 +51,7 @@ pub(crate) fn check(paths: &[PathBuf]) -> Result<Checked, LoadError> {
     for manifest in &loaded.manifests {
         objects::check(manifest, &loaded.manifests, &mut report);
     }
+    mesh::check(&loaded.manifests, &mut report);
     report.sort();
     Ok(Checked { manifests: loaded.manifests, report })
 }

@@ -24,13 +24,19 @@ pub(crate) struct Note {
     code: &'static str,
     path: String,
     message: String,
+    help: Option<String>,
 }
 
 impl Note {
     /// `code` says in words that stay the same what kind of mistake it is, `path` which field is meant, as the
     /// API server writes it.
     pub(crate) fn new(code: &'static str, path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code, path: path.into(), message: message.into() }
+        Self { code, path: path.into(), message: message.into(), help: None }
+    }
+
+    /// With what to write instead, where that is known.
+    pub(crate) fn help(self, help: Option<String>) -> Self {
+        Self { help, ..self }
     }
 }
 
@@ -50,7 +56,7 @@ impl Report {
             code: note.code.to_owned(),
             severity: Severity::Error,
             message: format!("{}: {}", manifest.identity, note.message),
-            help: None,
+            help: note.help,
             related: Vec::new(),
         };
         let path = (!note.path.is_empty()).then_some(note.path);

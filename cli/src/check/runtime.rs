@@ -52,7 +52,7 @@ pub(super) fn check(manifest: &Manifest, all: &[Manifest], report: &mut Report) 
 }
 
 /// Texts of the `ConfigMap`s of a namespace. What is no text has a finding of its own.
-fn config_maps(all: &[Manifest], namespace: &str) -> ConfigMaps {
+pub(super) fn config_maps(all: &[Manifest], namespace: &str) -> ConfigMaps {
     all.iter()
         .filter(|manifest| {
             let identity = &manifest.identity;

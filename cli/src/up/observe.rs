@@ -39,7 +39,7 @@ pub(crate) async fn observe(
     let mut overview = Overview::default();
     let mut told = HashSet::new();
     let mut streams: Vec<BoxStream<'static, Seen>> =
-        resource::own().into_iter().map(|(resource, _)| objects(&client, resource)).collect();
+        resource::shown().map(|resource| objects(&client, resource)).collect();
     streams.push(events(&client));
     let mut seen = select_all(streams);
     loop {

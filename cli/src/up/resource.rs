@@ -5,7 +5,7 @@ use kube::core::GroupVersionKind;
 use kube::discovery::{self, Scope};
 use kube::{Api, Client};
 use lineshaft_api_client::sentence;
-use lineshaft_crds::{EdgeNode, PlcRuntime};
+use lineshaft_crds::{EdgeNode, MeshPeer, MeshSubscription, Pairing, PlcRuntime};
 
 /// A kind that the API server does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +69,17 @@ pub(crate) async fn find(client: &Client, gvk: &GroupVersionKind) -> Result<Serv
 }
 
 /// Our kinds, and whether their objects live in namespaces.
-pub(crate) fn own() -> [(ApiResource, bool); 2] {
-    [(ApiResource::erase::<EdgeNode>(&()), false), (ApiResource::erase::<PlcRuntime>(&()), true)]
+pub(crate) fn own() -> [(ApiResource, bool); 5] {
+    [
+        (ApiResource::erase::<EdgeNode>(&()), false),
+        (ApiResource::erase::<PlcRuntime>(&()), true),
+        (ApiResource::erase::<MeshPeer>(&()), false),
+        (ApiResource::erase::<Pairing>(&()), false),
+        (ApiResource::erase::<MeshSubscription>(&()), true),
+    ]
+}
+
+/// Those of them that `lineshaft up` waits for and shows: a peer that nobody paired is no reason to wait.
+pub(crate) fn shown() -> impl Iterator<Item = ApiResource> {
+    [ApiResource::erase::<EdgeNode>(&()), ApiResource::erase::<PlcRuntime>(&())].into_iter()
 }
