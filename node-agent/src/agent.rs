@@ -42,7 +42,7 @@ pub async fn run(
     let (known_client, client_seen) = watch::channel(None);
     let (teller, publisher) = events::channel(&options.node_name, client_seen.clone(), metrics.clone());
     let api = Reachability::default();
-    let runtimes = watch::Sender::new(Arc::default());
+    let (runtimes, keepers) = (watch::Sender::new(Arc::default()), watch::Sender::new(Arc::default()));
     let context = mesh::Context {
         options: options.clone(),
         client: client_seen.clone(),
@@ -50,9 +50,10 @@ pub async fn run(
         teller: teller.clone(),
         metrics: metrics.clone(),
     };
-    let mesh = tokio::spawn(mesh::run(context, runtimes.subscribe(), shutdown.clone()));
+    let mesh = tokio::spawn(mesh::run(context, runtimes.subscribe(), keepers.subscribe(), shutdown.clone()));
     let shared = Shared {
         runtimes,
+        keepers,
         options: options.clone(),
         store: Arc::new(store),
         client: client_seen,

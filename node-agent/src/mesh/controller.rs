@@ -23,10 +23,12 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::local::{KnownPeer, LocalRuntime, LocalSubscription};
+use super::mailboxes::{Around, Fetched, Keepers, Mailboxes};
 use super::mirror::Mirror;
 use super::pairer::{Pairer, claimed_peers};
 use super::peers::{self, Knowledge};
 use super::plan::{self, Plan, Seen, Wanted};
+use super::subscriptions;
 use super::thread::{Claimed, Mesh, Outlet, Served, View};
 use super::writer::{Status, Write, Writer};
 use crate::events::{Happening, Teller};
@@ -55,6 +57,7 @@ pub(crate) struct Context {
 pub(crate) async fn run(
     context: Context,
     mut runtimes: watch::Receiver<Arc<Runtimes>>,
+    mut keepers: watch::Receiver<Arc<Keepers>>,
     shutdown: CancellationToken,
 ) {
     let mut client = context.client.clone();
@@ -76,6 +79,7 @@ pub(crate) async fn run(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         controller.runtimes = runtimes.borrow_and_update().clone();
+        controller.keepers = keepers.borrow_and_update().clone();
         controller.pass();
         tokio::select! {
             () = shutdown.cancelled() => break,
@@ -87,6 +91,8 @@ pub(crate) async fn run(
             }
             happened = watches.next() => controller.see(happened),
             Ok(()) = runtimes.changed() => {}
+            Ok(()) = keepers.changed() => {}
+            Some(Ok(fetched)) = controller.requests.join_next() => controller.fetched(fetched),
             () = controller.network.news() => {}
             Some(Ok((uid, claimed))) = controller.claims.join_next() => controller.claimed(&uid, claimed),
             _ = ticks.tick() => {}
@@ -192,6 +198,9 @@ impl Network {
 struct Controller {
     context: Context,
     runtimes: Arc<Runtimes>,
+    keepers: Arc<Keepers>,
+    mailboxes: Mailboxes,
+    requests: JoinSet<Fetched>,
     peers: Mirror<MeshPeer>,
     pairings: Mirror<Pairing>,
     subscriptions: Mirror<MeshSubscription>,
@@ -212,6 +221,9 @@ impl Controller {
             pairer: Pairer::new(context.teller.clone()),
             context,
             runtimes: Arc::default(),
+            keepers: Arc::default(),
+            mailboxes: Mailboxes::default(),
+            requests: JoinSet::new(),
             peers: Mirror::default(),
             pairings: Mirror::default(),
             subscriptions: Mirror::default(),
@@ -250,9 +262,20 @@ impl Controller {
             mesh.follow(plan.clone());
             self.plan = plan;
         }
+        let directory = self.context.options.state_dir.join("plc");
+        let around = Around {
+            mesh: &mesh,
+            runtimes: &taking_part(&self.runtimes, &self.subscriptions),
+            keepers: &self.keepers,
+            subscriptions: &self.subscriptions,
+            seen: &seen,
+            plan: &self.plan,
+        };
+        self.mailboxes.pass(&around, &directory, &mut self.requests);
         let now = Timestamp::now();
         let mut writes = self.pairer.pass(&mesh, &self.pairings, &self.peers, &seen, now, &mut self.claims);
         writes.extend(self.say_of_peers(&seen, clock_ns, now));
+        writes.extend(self.say_of_subscriptions(&seen, now));
         self.writes.send_replace(writes);
     }
 
@@ -320,6 +343,21 @@ impl Controller {
         self.deaf = deaf;
     }
 
+    fn fetched(&mut self, fetched: Fetched) {
+        if let Some((mesh, _)) = &self.network.running {
+            self.mailboxes.fetched(mesh, fetched);
+        }
+    }
+
+    fn say_of_subscriptions(&self, seen: &Seen, now: Timestamp) -> Vec<Write> {
+        let reports = self.mailboxes.reports(&self.subscriptions);
+        let knowledge = subscriptions::Knowledge { plan: &self.plan, seen, reports: &reports, now };
+        let changed = self.subscriptions.all().filter_map(|object| {
+            Some(Write::Subscription(Status::of(&**object, &subscriptions::news(object, &knowledge)?)))
+        });
+        changed.collect()
+    }
+
     fn say_of_peers(&self, seen: &Seen, clock_ns: u64, now: Timestamp) -> Vec<Write> {
         if !self.peers.is_listed() {
             return Vec::new();
@@ -346,4 +384,21 @@ impl Controller {
             tracing::error!("the thread of the mesh broke off");
         }
     }
+}
+
+/// Runtimes that publish, are announced or receive.
+fn taking_part(runtimes: &Runtimes, subscriptions: &Mirror<MeshSubscription>) -> Runtimes {
+    let takes_part = |runtime: &PlcRuntime| {
+        let spec = &runtime.spec;
+        let receives = subscriptions.all().any(|one| {
+            one.metadata.namespace == runtime.metadata.namespace
+                && Some(&one.spec.runtime_ref.name) == runtime.metadata.name.as_ref()
+        });
+        spec.mesh.is_some() || spec.discovery.is_some() || receives
+    };
+    runtimes
+        .iter()
+        .filter(|(_, runtime)| takes_part(runtime))
+        .map(|(uid, one)| (uid.clone(), one.clone()))
+        .collect()
 }

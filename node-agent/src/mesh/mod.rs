@@ -2,16 +2,22 @@
 //!
 //! Data flows one way. What the API server says ([`mirror`], [`local`]) and what the network says make a [`plan`], which
 //! the [`thread`] that has the sockets follows; what it sees comes back as a value and makes, with what people want
-//! ([`pairings`]), what is said of peers ([`peers`]) and written by the [`writer`]. Start reading at [`controller`].
+//! ([`pairings`]), what is said of [`peers`] and [`subscriptions`] and written by the [`writer`]. Values
+//! lie in the [`mailboxes`] of runtimes: a [`reader`] takes what is published away, what arrives is [`shown`]. Start reading at [`controller`].
 
 mod controller;
 mod local;
+mod mailboxes;
 mod mirror;
 mod pairer;
 mod pairings;
 mod peers;
 mod plan;
+mod reader;
+mod shown;
+mod subscriptions;
 mod thread;
 mod writer;
 
 pub(crate) use controller::{Context, Runtimes, run};
+pub(crate) use mailboxes::{Keepers, Keeping};

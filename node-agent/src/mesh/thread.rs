@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lineshaft_exchange::{OutboxReader, Wakeup};
 use lineshaft_mesh::discovery::{Change, Discovery, Label, Settings, VersionText};
 use lineshaft_mesh::identity::{FileError, Fingerprint, Identity};
 use lineshaft_mesh::link::{Endpoint, Hub};
@@ -17,10 +18,11 @@ use lineshaft_mesh::tls::Door;
 use lineshaft_mesh::trust::{Pin, Trust};
 use quinn::Connection;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::plan::{Me, Plan, Seen};
+use super::reader::read;
 use crate::options::MeshOptions;
 
 /// How often figures are looked at, and what failed is tried again.
@@ -61,6 +63,8 @@ pub(crate) struct Served {
 
 enum Order {
     Follow(Box<Plan>),
+    Read(String, OutboxReader, Wakeup),
+    Forget(String),
     Claim { addresses: Vec<SocketAddr>, code: Code, pairing: String, reply: oneshot::Sender<Claimed> },
 }
 
@@ -73,6 +77,7 @@ pub(crate) struct Mesh {
     pub(crate) me: Me,
     pub(crate) trust: Arc<Trust>,
     pub(crate) offers: Arc<Offers>,
+    pub(crate) hub: Arc<Hub>,
     pub(crate) view: watch::Receiver<View>,
     orders: mpsc::UnboundedSender<Order>,
 }
@@ -115,13 +120,14 @@ impl Mesh {
             identity,
             trust: trust.clone(),
             door,
-            hub,
+            hub: hub.clone(),
             offers: offers.clone(),
             node: node.to_owned(),
             site: me.site.clone(),
             mdns_port: options.mdns_port,
             plan: Plan::default(),
             endpoints: BTreeMap::new(),
+            readers: BTreeMap::new(),
             deaf: BTreeMap::new(),
             discovery: None,
             discovery_at: Instant::now(),
@@ -136,13 +142,23 @@ impl Mesh {
             .name("mesh-io".to_owned())
             .spawn(move || runtime.block_on(worker.run(inbox, strangers)))
             .map_err(MeshError::Thread)?;
-        Ok((Self { me, trust, offers, view, orders }, Outlet { served, thread }))
+        Ok((Self { me, trust, offers, hub, view, orders }, Outlet { served, thread }))
     }
 
     /// Makes the mesh what the plan says.
     pub(crate) fn follow(&self, plan: Plan) {
         // Fails only when the thread has ended, which is logged.
         let _ = self.orders.send(Order::Follow(Box::new(plan)));
+    }
+
+    /// Takes what a runtime publishes out of this box from now on.
+    pub(crate) fn read(&self, runtime: &str, outbox: OutboxReader, wakeup: Wakeup) {
+        let _ = self.orders.send(Order::Read(runtime.to_owned(), outbox, wakeup));
+    }
+
+    /// A runtime is no more.
+    pub(crate) fn forget(&self, runtime: &str) {
+        let _ = self.orders.send(Order::Forget(runtime.to_owned()));
     }
 
     /// Claims the offer of whoever answers at one of the addresses.
@@ -160,7 +176,7 @@ fn version() -> VersionText {
 /// An endpoint and the task that passes on who wants to pair.
 struct Open {
     endpoint: Arc<Endpoint>,
-    doorman: tokio::task::AbortHandle,
+    doorman: AbortHandle,
 }
 
 struct Worker {
@@ -174,6 +190,8 @@ struct Worker {
     mdns_port: u16,
     plan: Plan,
     endpoints: BTreeMap<SocketAddr, Open>,
+    /// Tasks that read what runtimes publish.
+    readers: BTreeMap<String, AbortHandle>,
     deaf: BTreeMap<SocketAddr, String>,
     discovery: Option<Discovery>,
     /// When multicast DNS is to be tried.
@@ -227,6 +245,18 @@ impl Worker {
             Order::Follow(plan) => {
                 self.plan = *plan;
                 self.listen().await;
+            }
+            Order::Read(runtime, outbox, wakeup) => {
+                let reader = self.tasks.spawn(read(self.hub.clone(), runtime.clone(), outbox, wakeup));
+                if let Some(before) = self.readers.insert(runtime, reader) {
+                    before.abort();
+                }
+            }
+            Order::Forget(runtime) => {
+                if let Some(reader) = self.readers.remove(&runtime) {
+                    reader.abort();
+                }
+                self.hub.remove_runtime(&runtime);
             }
             Order::Claim { addresses, code, pairing, reply } => self.claim(addresses, code, pairing, reply),
         }

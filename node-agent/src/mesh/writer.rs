@@ -11,7 +11,7 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::core::ClusterResourceScope;
 use kube::{Api, Client, Resource, ResourceExt};
 use lineshaft_api_client::{Reachability, Written, sentence, set_finalizers};
-use lineshaft_crds::{MeshPeer, Pairing};
+use lineshaft_crds::{MeshPeer, MeshSubscription, Pairing};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -38,6 +38,8 @@ pub(crate) enum Write {
     Peer(Status),
     /// The status of a pairing.
     Pairing(Status),
+    /// Part of the status of a subscription.
+    Subscription(Status),
     /// The finalizers of a pairing.
     Finalizers(Arc<Pairing>, Vec<String>),
 }
@@ -45,6 +47,7 @@ pub(crate) enum Write {
 /// What a status should say.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Status {
+    namespace: Option<String>,
     name: String,
     uid: Option<String>,
     says: Value,
@@ -54,6 +57,7 @@ impl Status {
     /// Of this object.
     pub(crate) fn of<K: Resource>(object: &K, status: &impl Serialize) -> Self {
         Self {
+            namespace: object.namespace(),
             name: object.name_any(),
             // With the uid, a new object of the same name is never given the old one's status.
             uid: object.uid(),
@@ -69,6 +73,10 @@ impl Write {
             Self::Create(peer) => ("create", peer.name_any()),
             Self::Peer(status) => ("peer", status.name.clone()),
             Self::Pairing(status) => ("pairing", status.name.clone()),
+            Self::Subscription(status) => (
+                "subscription",
+                format!("{}/{}", status.namespace.as_deref().unwrap_or_default(), status.name),
+            ),
             Self::Finalizers(pairing, _) => ("finalizers", pairing.name_any()),
         }
     }
@@ -76,7 +84,7 @@ impl Write {
     /// How many may be written within [`WHILE`].
     fn pace(&self) -> usize {
         match self {
-            Self::Peer(_) => 3,
+            Self::Peer(_) | Self::Subscription(_) => 3,
             // A person waits for it.
             Self::Create(_) | Self::Pairing(_) | Self::Finalizers(..) => usize::MAX,
         }
@@ -144,6 +152,11 @@ impl Writer {
                 }
                 Write::Peer(status) => self.apply(&cluster::<MeshPeer>(client), status).await,
                 Write::Pairing(status) => self.apply(&cluster::<Pairing>(client), status).await,
+                Write::Subscription(status) => {
+                    let namespace = status.namespace.as_deref().unwrap_or_default();
+                    let api: Api<MeshSubscription> = Api::namespaced(client.clone(), namespace);
+                    self.apply(&api, status).await
+                }
                 Write::Finalizers(pairing, finalizers) => {
                     set_finalizers(&cluster::<Pairing>(client), &**pairing, finalizers).await
                 }
@@ -160,6 +173,7 @@ impl Writer {
         let kind = match write {
             Write::Create(_) | Write::Peer(_) => "MeshPeer",
             Write::Pairing(_) | Write::Finalizers(..) => "Pairing",
+            Write::Subscription(_) => "MeshSubscription",
         };
         self.metrics.status_patch(kind, result);
         error.map_or(Ok(()), Err)

@@ -28,7 +28,7 @@ use super::trouble::Trouble;
 use super::{finalizer, sources, translate};
 use crate::error::Unconfirmed;
 use crate::events::{Happening, Teller};
-use crate::mesh::Runtimes;
+use crate::mesh::{Keepers, Keeping, Runtimes};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::store::Store;
@@ -49,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     /// What the API server says of the runtimes of this node, for the mesh.
     pub(crate) runtimes: watch::Sender<Arc<Runtimes>>,
+    /// What keepers say of the mesh.
+    pub(crate) keepers: watch::Sender<Arc<Keepers>>,
 }
 
 /// What is wanted of an object.
@@ -185,6 +187,7 @@ impl Worker {
             }
             self.shared.metrics.reconciled(CONTROLLER, began.elapsed(), outcome);
             self.publish(&now);
+            self.tell_mesh();
             self.idle(desired, &mut client, &mut figures, again, shutdown).await;
             if shutdown.is_cancelled() {
                 return;
@@ -351,6 +354,23 @@ impl Worker {
         self.wanted.send_if_modified(|wanted| {
             let changed = wanted.as_ref() != Some(&status);
             *wanted = Some(status);
+            changed
+        });
+    }
+
+    /// Tells the mesh of the keeper, unless it knows.
+    fn tell_mesh(&self) {
+        let seen = self.keeper.as_ref().and(self.seen.as_ref());
+        let keeping = seen.map(|status| Keeping { pid: status.pid, mesh: status.mesh.clone() });
+        self.shared.keepers.send_if_modified(|keepers| {
+            let changed = keepers.get(&self.uid) != keeping.as_ref();
+            if changed {
+                let keepers = Arc::make_mut(keepers);
+                match keeping {
+                    Some(keeping) => drop(keepers.insert(self.uid.clone(), keeping)),
+                    None => drop(keepers.remove(&self.uid)),
+                }
+            }
             changed
         });
     }

@@ -1,7 +1,6 @@
 //! Two agents, each a site of its own, on one network: they find each other, pair, and part again.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use k8s_openapi::api::events::v1::Event;
@@ -9,8 +8,9 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use lineshaft_crds::condition::find;
 use lineshaft_crds::mesh_peer::Trust;
-use lineshaft_crds::{MeshPeer, Pairing, PlcRuntime};
-use lineshaft_node_agent::{Error, Lifeline, MeshOptions, Options, Scope, run};
+use lineshaft_crds::{MeshPeer, MeshSubscription, Pairing, PlcRuntime, program_hash};
+use lineshaft_node_agent::{Error, Lifeline, MeshOptions, Options, Scope, default_exe, run};
+use lineshaft_plc_runtime::client::KeeperClient;
 use lineshaft_test_fixture::{Namespace, eventually, namespace, wait_for, wait_gone};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::plant::SOON;
 
-/// An agent with one runtime that takes part in the mesh; its program is nobody's concern.
+/// An agent with one runtime that takes part in the mesh.
 struct Site {
     namespace: Namespace,
     node: String,
@@ -30,6 +30,14 @@ struct Site {
     runtime: Option<PlcRuntime>,
     agent: Option<(CancellationToken, JoinHandle<Result<(), Error>>)>,
 }
+
+/// Counts its scans and shows what it receives.
+const PROGRAM: &str = "\
+PROGRAM Main
+VAR n : DINT; remote : DINT; small : INT; quality : BYTE; END_VAR
+n := n + 1;
+END_PROGRAM
+";
 
 /// Free a moment ago.
 fn free_port() -> u16 {
@@ -57,8 +65,8 @@ impl Site {
 
     fn start(&mut self) {
         let state = self.state.path().join("state");
-        // No program runs here, so there is nothing to start.
-        let mut options = Options::new(self.node.clone(), state, PathBuf::from("/nonexistent"));
+        let exe = default_exe().expect("cargo build -p lineshaft-plc-runtime makes lineshaft-plc");
+        let mut options = Options::new(self.node.clone(), state, exe);
         options.lifeline = Lifeline::WithParent;
         options.scope = Scope::Namespace(self.namespace.name().to_owned());
         self.namespace.name().clone_into(&mut options.lease_namespace);
@@ -81,16 +89,19 @@ impl Site {
             "kind": "PlcRuntime",
             "metadata": {"name": "plc", "namespace": self.namespace.name()},
             "spec": {
-                "program": {"sources": [{"name": "main.st", "inline": "PROGRAM Main END_PROGRAM"}]},
+                "program": {"sources": [{"name": "main.st", "inline": PROGRAM}]},
                 "discovery": {"serviceName": self.service},
-                "mesh": {"listen": self.listen.to_string(), "publish": [{"variable": "Status.PLCState"}]},
+                "mesh": {"listen": self.listen.to_string(), "publish": [{"variable": "Main.n"}]},
             },
         }))
         .unwrap();
         runtimes.create(&PostParams::default(), &object).await.unwrap();
         let bound = json!({
             "apiVersion": "lineshaft.dev/v1alpha1", "kind": "PlcRuntime", "metadata": {"name": "plc"},
-            "status": {"nodeName": self.node},
+            "status": {
+                "nodeName": self.node,
+                "accepted": {"generation": 1, "sourcesHash": program_hash([("main.st", PROGRAM)].into_iter())},
+            },
         });
         let params = PatchParams::apply("test-operator").force();
         runtimes.patch_status("plc", &params, &Patch::Apply(&bound)).await.unwrap()
@@ -153,6 +164,47 @@ impl Site {
             observers.iter().any(|observer| observer.node_name == node) && what(peer)
         })
         .await
+    }
+
+    /// Receives a variable of a peer, accepted as the operator does it.
+    async fn subscribe(&self, name: &str, entry: Value) {
+        let object = serde_json::from_value(json!({
+            "apiVersion": "lineshaft.dev/v1alpha1", "kind": "MeshSubscription",
+            "metadata": {"name": name, "namespace": self.namespace.name()},
+            "spec": {"runtimeRef": {"name": "plc"}, "subscribe": [entry]},
+        }))
+        .unwrap();
+        self.subscriptions().create(&PostParams::default(), &object).await.unwrap();
+        let accepted = json!({
+            "apiVersion": "lineshaft.dev/v1alpha1", "kind": "MeshSubscription", "metadata": {"name": name},
+            "status": {"nodeName": self.node, "conditions": [{
+                "type": "Accepted", "status": "True", "reason": "Accepted", "message": "",
+                "lastTransitionTime": "2026-11-21T08:00:00Z", "observedGeneration": 1,
+            }]},
+        });
+        let params = PatchParams::apply("test-operator").force();
+        self.subscriptions().patch_status(name, &params, &Patch::Apply(&accepted)).await.unwrap();
+    }
+
+    fn subscriptions(&self) -> Api<MeshSubscription> {
+        self.namespace.api()
+    }
+
+    async fn subscribed(&self, name: &str, type_: &str, reason: &str) -> MeshSubscription {
+        wait_for(&self.subscriptions(), name, SOON, |object: &MeshSubscription| {
+            let status = object.status.as_ref();
+            status
+                .and_then(|status| find(&status.conditions, type_))
+                .is_some_and(|found| found.reason == reason)
+        })
+        .await
+    }
+
+    /// What the program has in a variable.
+    fn value(&self, path: &str) -> Option<Value> {
+        let uid = self.runtime.as_ref()?.uid()?;
+        let mut keeper = KeeperClient::connect(&self.state.path().join("state/plc").join(uid)).ok()?;
+        keeper.read(vec![path.to_owned()]).ok()?.values.remove(0).value.ok()
     }
 
     async fn event(&self, about: &str, reason: &str) -> String {
@@ -252,4 +304,42 @@ async fn two_sites_find_each_other_pair_and_part() {
     })
     .await;
     a.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_variable_of_one_site_is_in_the_program_of_the_other() {
+    let mdns_port = free_port();
+    let a = Site::new("LineC", mdns_port).await;
+    let mut b = Site::new("LineD", mdns_port).await;
+    let entry = |to: &str| json!({"to": to, "from": {"peer": "LineD", "variable": "Main.n"}, "timeoutMilliseconds": 1000});
+    let mut first = entry("Main.remote");
+    first["quality"] = json!("Main.quality");
+    a.subscribe("remote", first).await;
+    a.subscribe("small", entry("Main.small")).await;
+    a.sees(&b, |peer| trust(peer) == Some(Trust::Unpaired)).await;
+    a.subscribed("remote", "ResolvedRefs", "PeerNotTrusted").await;
+
+    let (offer, code) = b.offer().await;
+    let claim = a.claim(&b, &code).await;
+    a.paired(&claim, "Paired").await;
+    b.paired(&offer, "Paired").await;
+    let fresh = a.subscribed("remote", "Fresh", "AllFresh").await.status.unwrap();
+    assert_eq!(fresh.entries.map(|entries| (entries.total, entries.good)), Some((1, 1)));
+    assert!(fresh.links[0].connected && fresh.links[0].publisher == "LineD", "{:?}", fresh.links);
+    let first =
+        eventually(SOON, "a value", async || a.value("Main.remote").filter(|value| value.as_i64() > Some(0)));
+    let first = first.await.as_i64();
+    eventually(SOON, "a newer one", async || (a.value("Main.remote")?.as_i64() > first).then_some(())).await;
+    assert_eq!(a.value("Main.quality").and_then(|quality| quality.as_i64()), Some(0));
+
+    // A wrong type is a condition with both types, and stops nobody else.
+    let wrong = a.subscribed("small", "Compatible", "TypeMismatch").await.status.unwrap();
+    let message = &find(&wrong.conditions, "Compatible").unwrap().message;
+    assert!(message.contains("DINT") && message.contains("INT"), "{message}");
+
+    // Without its publisher the value stays and says so.
+    b.stop().await;
+    a.subscribed("remote", "Fresh", "Stale").await;
+    let stale = async || (a.value("Main.quality")?.as_i64() >= Some(0x80)).then_some(());
+    eventually(SOON, "the program sees that it is stale", stale).await;
 }
