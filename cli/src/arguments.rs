@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::failure::Failure;
-use crate::{check, explain, plc, sim, up};
+use crate::{check, explain, import, plc, sim, up};
 
 /// The control layer of a plant from Kubernetes manifests.
 #[derive(Debug, Parser)]
@@ -33,6 +33,11 @@ enum Command {
     /// Finds what the API server or the operator would refuse: YAML syntax, unknown fields, schemas, validation
     /// rules, references between the given manifests, programs. Exits with 1 if there is an error.
     Check(check::Arguments),
+    /// Turn the runtime.toml of another PLC runtime, and the programs beside it, into manifests
+    ///
+    /// Every key is translated, or named with its line and what takes its place. Keys without any counterpart are
+    /// errors, and then nothing is written. `lineshaft check` says whether the programs compile here.
+    Import(import::Arguments),
     /// Check, run and test PLC programs, without manifests
     #[command(subcommand)]
     Plc(plc::Command),
@@ -58,6 +63,7 @@ pub(crate) fn parse_and_run() -> Result<ExitCode, Failure> {
     match Arguments::parse().command {
         Command::Up(arguments) => up::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
         Command::Plc(command) => plc::run(&command),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Sim(command) => sim::run(command),

@@ -9,9 +9,10 @@ use std::path::Path;
 use common::command;
 
 /// Every command that does something.
-const COMMANDS: [&[&str]; 8] = [
+const COMMANDS: [&[&str]; 9] = [
     &["up"],
     &["check"],
+    &["import"],
     &["plc", "check"],
     &["plc", "run"],
     &["plc", "test"],
