@@ -27,7 +27,7 @@ lint: ## formatting, clippy, shell and docs checks
 	@scripts/lint
 
 .PHONY: bench
-bench: ## make bench NAME: figures and ratios (names: up, plc)
+bench: ## make bench NAME: figures and ratios (names: up, plc, mesh)
 	@scripts/bench $(BENCH)
 
 .PHONY: apiserver

@@ -13,6 +13,7 @@
     reason = "what fails here is the test"
 )]
 
+mod bringer;
 mod carrier;
 mod crowd;
 mod runtime;

@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::ops::Range;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long anything may take on a busy machine before it counts as never.
@@ -76,6 +77,10 @@ impl Runtime {
             ApplyOutcome::Applied(_) => {}
             ApplyOutcome::Refused(refusal) => panic!("{}", refusal.message),
         }
+    }
+
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     pub fn client(&self) -> KeeperClient {

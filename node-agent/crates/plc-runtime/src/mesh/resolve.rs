@@ -41,6 +41,9 @@ pub fn describe(layout: &Layout, paths: &[String]) -> Described {
 
 /// Finds everything; what cannot be found is left out and told.
 pub fn resolve(layout: &Layout, publish: &[String], subscriptions: &[Subscription]) -> Resolved {
+    if publish.is_empty() && subscriptions.is_empty() {
+        return Resolved::default();
+    }
     let places = Places::new(layout);
     let mut resolved = Resolved::default();
     let published = published(&places, publish, &mut resolved.unpublished);
