@@ -3,7 +3,7 @@
 //! A keeper has the mailbox of its runtime and says with its number when it is another one. Asking a keeper blocks, so it
 //! is done beside the controller, and one request a runtime at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -75,9 +75,19 @@ struct Open {
     inbox: Arc<Mutex<InboxWriter>>,
 }
 
+/// What a wish was made of: another wish only if one of these is another.
+#[derive(PartialEq, Eq)]
+struct Origin {
+    mailbox: u64,
+    route: Route,
+    generation: Option<i64>,
+    /// Default timeouts follow it.
+    scan_us: u64,
+}
+
 /// A wish and what it was made of.
 struct Wished {
-    made_of: (u64, Route, Vec<control::Entry>),
+    made_of: Origin,
     shown: Arc<Shown>,
     wish: Wish,
 }
@@ -176,14 +186,15 @@ impl Mailboxes {
             let Some(open) = self.carried.get_mut(receiver).and_then(|carried| carried.open.as_ref()) else {
                 continue;
             };
-            let (entries, places) = entries(subscription, publisher, &open.info, around.seen);
-            if entries.is_empty() {
-                continue;
-            }
-            let made_of =
-                (open.info.number, route.clone(), entries.iter().map(|one| one.entry.clone()).collect());
+            let made_of = Origin {
+                mailbox: open.info.number,
+                route: route.clone(),
+                generation: subscription.metadata.generation,
+                scan_us: scan_us(peer, around.seen),
+            };
             let same = before.remove(&binding).filter(|known| known.made_of == made_of);
             let wished = same.unwrap_or_else(|| {
+                let (entries, places) = entries(subscription, publisher, &open.info, around.seen);
                 self.revision += 1;
                 let shown = Arc::new(Shown::new(open.inbox.clone(), open.info.sources, places));
                 let wish = Wish {
@@ -200,7 +211,8 @@ impl Mailboxes {
             self.wished.insert(binding, wished);
         }
         if revisions(&self.wished) != known {
-            around.mesh.hub.set_wishes(self.wished.values().map(|one| one.wish.clone()).collect());
+            let wishes = self.wished.values().map(|one| one.wish.clone());
+            around.mesh.hub.set_wishes(wishes.filter(|wish| !wish.entries.is_empty()).collect());
         }
     }
 }
@@ -376,11 +388,15 @@ fn timeout_us(entry: &Entry, seen: &Seen) -> u64 {
     if let Some(said) = entry.timeout_milliseconds {
         return u64::from(said.unsigned_abs()) * 1_000;
     }
-    let mut runtimes = seen.links.values().flat_map(|link| &link.runtimes);
-    let publisher = runtimes.find(|runtime| Some(&runtime.name) == entry.from.peer.as_ref());
-    let scan_us = publisher.map_or(0, |publisher| publisher.scan_us);
+    let scan_us = entry.from.peer.as_ref().map_or(0, |peer| scan_us(peer, seen));
     let interval_us = scan_us.max(u64::from(entry.min_interval_milliseconds.unsigned_abs()) * 1_000);
     (3 * interval_us).max(TIMEOUT_MIN_US)
+}
+
+/// Interval of a publisher's scans; 0 until it was connected.
+fn scan_us(publisher: &str, seen: &Seen) -> u64 {
+    let mut runtimes = seen.links.values().flat_map(|link| &link.runtimes);
+    runtimes.find(|runtime| runtime.name == publisher).map_or(0, |runtime| runtime.scan_us)
 }
 
 /// What to ask a publisher for, and where it goes.
@@ -392,9 +408,11 @@ fn entries(
 ) -> (Vec<WishEntry>, Vec<Place>) {
     let of_publisher =
         |entry: &&Entry| publisher_of(&entry.from).as_ref() == Some(publisher) && !is_group(entry);
+    let received = info.received.iter().enumerate();
+    let numbers: HashMap<(&str, &str), usize> =
+        received.map(|(number, slot)| ((slot.variable.as_str(), slot.from.as_str()), number)).collect();
     let wish = |entry: &Entry| {
-        let inbox =
-            info.received.iter().position(|slot| slot.variable == entry.to && slot.from == from(entry))?;
+        let inbox = *numbers.get(&(entry.to.as_str(), from(entry).as_str()))?;
         let schema = Schema::of(&info.types, info.received.get(inbox)?.ty).ok()?;
         let timeout_us = timeout_us(entry, seen);
         let asked = control::Entry {

@@ -33,6 +33,8 @@ pub(crate) struct Shown {
     /// Signs of life that the inbox tells apart.
     sources: u16,
     places: Vec<Place>,
+    /// Number of an entry by the variable that receives.
+    numbers: HashMap<String, usize>,
     state: Mutex<State>,
 }
 
@@ -54,12 +56,13 @@ struct Entry {
 impl Shown {
     pub(crate) fn new(inbox: Arc<Mutex<InboxWriter>>, sources: u16, places: Vec<Place>) -> Self {
         let entries = vec![Entry::default(); places.len()];
-        Self { inbox, sources, places, state: Mutex::new(State { entries, flows: HashMap::new() }) }
+        let numbers = places.iter().enumerate().map(|(number, place)| (place.to.clone(), number)).collect();
+        Self { inbox, sources, places, numbers, state: Mutex::new(State { entries, flows: HashMap::new() }) }
     }
 
     /// What has become of an entry, by the variable that receives.
     pub(crate) fn state_of(&self, to: &str) -> Option<EntryState> {
-        let number = self.places.iter().position(|place| place.to == to)?;
+        let number = *self.numbers.get(to)?;
         let (place, now_ns) = (&self.places[number], monotonic_ns().cast_unsigned());
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = &state.entries[number];

@@ -15,8 +15,8 @@ use super::plan::{Binding, Plan, Route, Seen, Unresolved};
 const LONGEST_MESSAGE_BYTES: usize = 1024;
 /// The conditions that the agent writes.
 const OWN: [&str; 4] = [RESOLVED_REFS, COMPATIBLE, CONNECTED, FRESH];
-/// Round trips are told in steps of this, so that a change is worth a write.
-const RTT_STEP_US: u64 = 500;
+/// A round trip is news when it is so many times longer or shorter than the one that was told last.
+const RTT_NEWS: i64 = 2;
 
 /// What has become of the entries that one publisher is to give, in the order of the spec.
 pub(crate) type Report = Vec<EntryState>;
@@ -67,7 +67,7 @@ pub(crate) fn news(object: &MeshSubscription, knowledge: &Knowledge<'_>) -> Opti
     });
     let wanted = MeshSubscriptionStatus {
         entries: Some(counts),
-        links: publishers.iter().map(link).collect(),
+        links: publishers.iter().map(|publisher| link(publisher, &known.links)).collect(),
         conditions: conditions.collect(),
         ..MeshSubscriptionStatus::default()
     };
@@ -202,7 +202,7 @@ fn fresh(publishers: &[Known<'_>]) -> Judged {
     }
 }
 
-fn link(publisher: &Known<'_>) -> Link {
+fn link(publisher: &Known<'_>, told: &[Link]) -> Link {
     let link = publisher.link;
     let received = publisher.report.iter().any(|state| matches!(state, EntryState::Value { .. }));
     let stale = publisher.report.iter().any(|state| matches!(state, EntryState::Value { stale: true, .. }));
@@ -212,7 +212,11 @@ fn link(publisher: &Known<'_>) -> Link {
         (true, false) => Staleness::Fresh,
     };
     let connected = link.is_some_and(|link| link.connected);
-    let rtt = link.filter(|_| connected).map(|link| link.rtt_us.next_multiple_of(RTT_STEP_US));
+    let rtt = link.filter(|_| connected).and_then(|link| i64::try_from(link.rtt_us).ok());
+    let before =
+        told.iter().find(|told| told.publisher == publisher.label).and_then(|told| told.rtt_microseconds);
+    let as_before = |now: i64, before: i64| now <= RTT_NEWS * before && before <= RTT_NEWS * now;
+    let rtt = rtt.map(|now| before.filter(|before| as_before(now, *before)).unwrap_or(now));
     Link {
         publisher: publisher.label.clone(),
         address: link.and_then(|link| link.address).map(|address| address.to_string()),
@@ -220,7 +224,7 @@ fn link(publisher: &Known<'_>) -> Link {
         connected,
         staleness: Some(staleness),
         last_received_age_milliseconds: None,
-        rtt_microseconds: rtt.and_then(|rtt| i64::try_from(rtt).ok()),
+        rtt_microseconds: rtt,
         messages_received: None,
         messages_per_second: None,
     }

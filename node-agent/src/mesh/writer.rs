@@ -26,6 +26,8 @@ const WRITE_MAX: Duration = Duration::from_secs(10);
 const SHOWS_WITHIN: Duration = Duration::from_secs(5);
 /// Time over which a pace holds.
 const WHILE: Duration = Duration::from_secs(30);
+/// No change waits longer for its pace.
+const WAIT_MAX: Duration = Duration::from_secs(10);
 /// After a failure.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -81,10 +83,10 @@ impl Write {
         }
     }
 
-    /// How many may be written within [`WHILE`].
+    /// How many may be written within [`WHILE`]; what comes more often waits for up to [`WAIT_MAX`].
     fn pace(&self) -> usize {
         match self {
-            Self::Peer(_) | Self::Subscription(_) => 3,
+            Self::Peer(_) | Self::Subscription(_) => 6,
             // A person waits for it.
             Self::Create(_) | Self::Pairing(_) | Self::Finalizers(..) => usize::MAX,
         }
@@ -203,7 +205,8 @@ impl Last {
         if self.failed {
             return self.age() >= RETRY;
         }
-        self.times.len() < write.pace() && (self.write != *write || self.age() >= SHOWS_WITHIN)
+        let may = self.times.len() < write.pace() || self.age() >= WAIT_MAX;
+        may && (self.write != *write || self.age() >= SHOWS_WITHIN)
     }
 }
 

@@ -73,7 +73,7 @@ fn all_is_well() {
         (link.publisher.as_str(), link.connected, link.staleness),
         ("LineB", true, Some(Staleness::Fresh))
     );
-    assert_eq!(link.rtt_microseconds, Some(500), "in steps");
+    assert_eq!(link.rtt_microseconds, Some(210));
 }
 
 #[test]
@@ -82,8 +82,14 @@ fn what_is_true_is_not_written_again() {
     let report = vec![value(0, false), value(0, false)];
     object.status = told(&object, Ok(bound()), Some(up()), report.clone());
     assert_eq!(told(&object, Ok(bound()), Some(up()), report.clone()), None);
-    let slower = Some(LinkStatus { connected: true, rtt_us: 499, ..LinkStatus::default() });
-    assert_eq!(told(&object, Ok(bound()), slower, report), None);
+    let with_rtt = |rtt_us| Some(LinkStatus { rtt_us, ..up() });
+    for rtt_us in [105, 420] {
+        assert_eq!(told(&object, Ok(bound()), with_rtt(rtt_us), report.clone()), None, "about the same");
+    }
+    for rtt_us in [104, 421] {
+        let told = told(&object, Ok(bound()), with_rtt(rtt_us), report.clone()).unwrap();
+        assert_eq!(told.links[0].rtt_microseconds, i64::try_from(rtt_us).ok());
+    }
 }
 
 #[test]
