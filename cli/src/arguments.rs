@@ -1,11 +1,12 @@
 //! The command line.
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::failure::Failure;
-use crate::{check, explain, import, plc, sim, up};
+use crate::{check, explain, import, mesh, plc, sim, up};
 
 /// The control layer of a plant from Kubernetes manifests.
 #[derive(Debug, Parser)]
@@ -33,6 +34,14 @@ enum Command {
     /// Finds what the API server or the operator would refuse: YAML syntax, unknown fields, schemas, validation
     /// rules, references between the given manifests, programs. Exits with 1 if there is an error.
     Check(check::Arguments),
+    /// List the peers that were discovered or added, and whether they are trusted
+    Peers(mesh::PeersArguments),
+    /// Make two sites trust each other: one offers a code, the other claims it
+    #[command(subcommand)]
+    Pair(mesh::Pair),
+    /// Receive variables of peers, and see how that goes
+    #[command(subcommand)]
+    Mesh(mesh::Mesh),
     /// Turn the runtime.toml of another PLC runtime, and the programs beside it, into manifests
     ///
     /// Every key is translated, or named with its line and what takes its place. Keys without any counterpart are
@@ -60,9 +69,20 @@ pub(crate) enum Output {
 
 /// Does what the command line says.
 pub(crate) fn parse_and_run() -> Result<ExitCode, Failure> {
-    match Arguments::parse().command {
+    let mut command = Arguments::command();
+    // kubectl runs `kubectl-lineshaft` for `kubectl lineshaft`: a link to this program.
+    let called = std::env::args_os().next().unwrap_or_default();
+    if Path::new(&called).file_stem().is_some_and(|name| name == "kubectl-lineshaft") {
+        command = command.bin_name("kubectl lineshaft");
+    }
+    let matches = command.get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match arguments.command {
         Command::Up(arguments) => up::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Peers(arguments) => mesh::peers(&arguments),
+        Command::Pair(command) => mesh::pair(&command),
+        Command::Mesh(command) => mesh::mesh(&command),
         Command::Import(arguments) => import::run(&arguments),
         Command::Plc(command) => plc::run(&command),
         Command::Explain(arguments) => explain::run(&arguments),
@@ -73,7 +93,6 @@ pub(crate) fn parse_and_run() -> Result<ExitCode, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {

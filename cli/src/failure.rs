@@ -36,6 +36,9 @@ pub(crate) enum Failure {
     /// `sim` could not go on.
     #[error(transparent)]
     Sim(#[from] crate::sim::SimError),
+    /// `peers`, `pair` or `mesh` could not do it.
+    #[error(transparent)]
+    Mesh(#[from] crate::mesh::MeshError),
     /// `up` could not go on.
     #[error(transparent)]
     Up(Box<crate::up::UpError>),

@@ -14,6 +14,7 @@ mod finding;
 mod import;
 mod manifest;
 mod mapping;
+mod mesh;
 mod plc;
 mod sim;
 mod spelling;

@@ -14,6 +14,9 @@ pub(crate) struct Mapping {
 /// What is wrong with a text.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum MappingError {
+    /// No `=` between the two sides.
+    #[error("{0:?} has no \"=\": write 'PEER:VARIABLE = VARIABLE'")]
+    NoTarget(String),
     /// The left side does not name a peer.
     #[error("{0:?} names no peer: write PEER:VARIABLE, such as LineB:Status.PLCState")]
     NoPeer(String),
@@ -38,6 +41,17 @@ impl Mapping {
         }
         Ok(Self { peer: peer.to_owned(), variable: variable.to_owned(), to: to.to_owned() })
     }
+
+    /// From one text; each side may be in quotes.
+    pub(crate) fn parse(text: &str) -> Result<Self, MappingError> {
+        let (from, to) = text.split_once('=').ok_or_else(|| MappingError::NoTarget(text.to_owned()))?;
+        let bare = |side: &str| {
+            let side = side.trim();
+            let inner = side.strip_prefix('"').and_then(|side| side.strip_suffix('"'));
+            inner.unwrap_or(side).to_owned()
+        };
+        Self::of(&bare(from), &bare(to))
+    }
 }
 
 #[cfg(test)]
@@ -45,24 +59,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_target_is_the_receivers() {
+    fn both_forms_say_the_same() {
         let expected = Mapping {
             peer: "LineB".to_owned(),
             variable: "Status.PLCState".to_owned(),
             to: "Status.RemoteState".to_owned(),
         };
-        for to in ["Local.Status.RemoteState", "Status.RemoteState", " local.Status.RemoteState "] {
-            assert_eq!(Mapping::of("LineB : Status.PLCState", to), Ok(expected.clone()), "{to}");
+        for text in [
+            r#""LineB:Status.PLCState" = "Local.Status.RemoteState""#,
+            "LineB:Status.PLCState=Status.RemoteState",
+            " LineB : Status.PLCState = local.Status.RemoteState ",
+        ] {
+            assert_eq!(Mapping::parse(text), Ok(expected.clone()), "{text}");
         }
-        assert_eq!(Mapping::of("LineB:A.b", "Locals.c").unwrap().to, "Locals.c");
+        assert_eq!(Mapping::parse("LineB:A.b = Locals.c").unwrap().to, "Locals.c");
     }
 
     #[test]
     fn what_is_missing_is_named() {
-        let wrong = |from: &str, to: &str| Mapping::of(from, to).unwrap_err().to_string();
-        assert!(wrong("A.b", "C.d").contains("\"A.b\" names no peer"));
-        assert!(wrong(":A.b", "C.d").contains("names no peer"));
-        assert!(wrong("LineB:", "C.d").contains("names no variable"));
-        assert!(wrong("LineB:A.b", "Local.").contains("names no variable"));
+        let wrong = |text: &str| Mapping::parse(text).unwrap_err().to_string();
+        assert!(wrong("LineB:A.b").contains("has no \"=\""));
+        assert!(wrong("A.b = C.d").contains("\"A.b\" names no peer"));
+        assert!(wrong(":A.b = C.d").contains("names no peer"));
+        assert!(wrong("LineB: = C.d").contains("names no variable"));
+        assert!(wrong("LineB:A.b = Local.").contains("names no variable"));
     }
 }

@@ -9,9 +9,17 @@ use std::path::Path;
 use common::command;
 
 /// Every command that does something.
-const COMMANDS: [&[&str]; 9] = [
+const COMMANDS: [&[&str]; 17] = [
     &["up"],
     &["check"],
+    &["peers"],
+    &["pair", "offer"],
+    &["pair", "claim"],
+    &["pair", "list"],
+    &["pair", "revoke"],
+    &["mesh", "subscribe"],
+    &["mesh", "links"],
+    &["mesh", "watch"],
     &["import"],
     &["plc", "check"],
     &["plc", "run"],

@@ -1,7 +1,7 @@
 //! `lineshaft import`: the `runtime.toml` of another PLC runtime, with the programs beside it, as manifests.
 //!
 //! Every key is translated, or has a finding that says what takes its place: nothing is dropped in silence.
-//! [`read`] turns the file into a [`plan::Plan`], [`write`] that into YAML.
+//! `read` turns the file into a plan, `write` that into YAML.
 
 mod plan;
 mod read;
