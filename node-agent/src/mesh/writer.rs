@@ -213,3 +213,45 @@ impl Last {
 fn cluster<K: Resource<DynamicType = (), Scope = ClusterResourceScope>>(client: &Client) -> Api<K> {
     Api::all(client.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(says: &str) -> Write {
+        Write::Peer(Status { namespace: None, name: "lineb".to_owned(), uid: None, says: json!(says) })
+    }
+
+    fn pairing(says: &str) -> Write {
+        Write::Pairing(Status { namespace: None, name: "lineb".to_owned(), uid: None, says: json!(says) })
+    }
+
+    /// Written so many seconds ago, the oldest first.
+    fn last(write: Write, failed: bool, ages: &[u64]) -> Last {
+        let now = Instant::now();
+        let times = ages.iter().map(|age| now.checked_sub(Duration::from_secs(*age)).unwrap()).collect();
+        Last { write, failed, times }
+    }
+
+    #[test]
+    fn a_change_is_written_at_once_and_many_changes_now_and_then() {
+        for (write, failed, ages, next, due) in [
+            (peer("a"), false, &[1][..], peer("b"), true),
+            (peer("a"), false, &[9, 8, 7, 6, 5, 4], peer("b"), false),
+            (peer("a"), false, &[29, 28, 27, 26, 25, 10], peer("b"), true),
+            // What was just written is on its way back; what never came is written again.
+            (peer("a"), false, &[1], peer("a"), false),
+            (peer("a"), false, &[5], peer("a"), true),
+            (peer("a"), true, &[1], peer("b"), false),
+            (peer("a"), true, &[5], peer("a"), true),
+            // A person waits for a pairing.
+            (pairing("a"), false, &[1; 100], pairing("b"), true),
+        ] {
+            assert_eq!(
+                last(write.clone(), failed, ages).is_due(&next),
+                due,
+                "{write:?} {failed} {ages:?} {next:?}"
+            );
+        }
+    }
+}
