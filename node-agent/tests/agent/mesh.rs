@@ -34,7 +34,7 @@ struct Site {
 /// Counts its scans and shows what it receives.
 const PROGRAM: &str = "\
 PROGRAM Main
-VAR n : DINT; remote : DINT; small : INT; quality : BYTE; END_VAR
+VAR n, hidden : DINT; remote, other : DINT; small : INT; quality : BYTE; END_VAR
 n := n + 1;
 END_PROGRAM
 ";
@@ -342,4 +342,38 @@ async fn a_variable_of_one_site_is_in_the_program_of_the_other() {
     a.subscribed("remote", "Fresh", "Stale").await;
     let stale = async || (a.value("Main.quality")?.as_i64() >= Some(0x80)).then_some(());
     eventually(SOON, "the program sees that it is stale", stale).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_that_changes_keeps_the_values_of_what_stays() {
+    let mdns_port = free_port();
+    let a = Site::new("LineE", mdns_port).await;
+    let b = Site::new("LineF", mdns_port).await;
+    let entry = |to: &str, variable: &str| json!({"to": to, "from": {"peer": "LineF", "variable": variable}});
+    a.subscribe("remote", entry("Main.remote", "Main.n")).await;
+    a.sees(&b, |peer| trust(peer) == Some(Trust::Unpaired)).await;
+    let (_, code) = b.offer().await;
+    a.claim(&b, &code).await;
+    a.subscribed("remote", "Fresh", "AllFresh").await;
+
+    // An entry that is refused is a condition, and the other goes on.
+    let change = |subscribe: Value| Patch::Merge(json!({"spec": {"subscribe": subscribe}}));
+    let refused = change(json!([entry("Main.remote", "Main.n"), entry("Main.other", "Main.hidden")]));
+    a.subscriptions().patch("remote", &PatchParams::default(), &refused).await.unwrap();
+    let status = a.subscribed("remote", "Compatible", "NotPublished").await.status.unwrap();
+    let message = &find(&status.conditions, "Compatible").unwrap().message;
+    assert!(message.contains("Main.hidden"), "{message}");
+    wait_for(&a.subscriptions(), "remote", SOON, |object: &MeshSubscription| {
+        let entries = object.status.as_ref().and_then(|status| status.entries.as_ref());
+        entries.is_some_and(|entries| (entries.total, entries.good) == (2, 1))
+    })
+    .await;
+    let now = a.value("Main.remote").and_then(|value| value.as_i64());
+    eventually(SOON, "newer", async || (a.value("Main.remote")?.as_i64() > now).then_some(())).await;
+
+    // Without it all is well again.
+    let sound = change(json!([entry("Main.remote", "Main.n"), entry("Main.other", "Main.n")]));
+    a.subscriptions().patch("remote", &PatchParams::default(), &sound).await.unwrap();
+    a.subscribed("remote", "Compatible", "Compatible").await;
+    eventually(SOON, "both", async || (a.value("Main.other")?.as_i64() > now).then_some(())).await;
 }
