@@ -117,6 +117,7 @@ fn it_starts_stops_and_finds_everything_as_it_was() {
     {
         assert!(metrics.contains(&format!("\n{name}")), "no {name} in:\n{metrics}");
     }
+    wait("the console shows the node", || get(&console, "/").contains("id=\"node-box\""));
     let uid = kubectl(&scratch, &["get", "configmap", "note", "-n", "plant", "-o=jsonpath={.metadata.uid}"]);
     let mode = std::os::unix::fs::PermissionsExt::mode(
         &std::fs::metadata(scratch.path().join("data/kubeconfig")).unwrap().permissions(),
@@ -228,6 +229,46 @@ fn a_port_in_use_is_one_clear_error() {
             format!("error: {address} is in use by another program: choose another address with {flag}\n")
         );
     }
+}
+
+#[test]
+fn a_console_that_others_reach_has_a_login() {
+    let scratch = Scratch::with(&[]);
+    let done = refused(&scratch, &["--console", "0.0.0.0:0"]);
+    assert_eq!((done.code, done.stdout.as_str()), (1, ""));
+    assert!(done.stderr.contains("add --console-auth token"), "{done:?}");
+
+    let with_login = ["--console", "0.0.0.0:0", "--console-auth", "token"];
+    let mut running = Running::start(up(&scratch, &with_login));
+    let console = running.wait_line("console at http://").rsplit(':').next().unwrap().to_owned();
+    let console = format!("127.0.0.1:{console}");
+    let token = running.wait_line("token of the console").rsplit(' ').next().unwrap().to_owned();
+    let closed = get(&console, "/");
+    assert!(closed.starts_with("HTTP/1.1 303 ") && closed.contains("location: /login"), "{closed}");
+    assert!(get(&console, "/healthz").ends_with("\r\n\r\nok\n"));
+    let mut stream = TcpStream::connect(&console).unwrap();
+    let body = format!("token={token}");
+    write!(
+        stream,
+        "POST /login HTTP/1.1\r\nHost: {console}\r\nOrigin: http://{console}\r\nConnection: close\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("HttpOnly; SameSite=Strict"), "{answer}");
+    running.wait_line("started in ");
+    running.signal(Signal::TERM);
+    assert_eq!(running.wait().0.code(), Some(0));
+    let kept = std::fs::read_to_string(scratch.path().join("data/console.token")).unwrap();
+    assert!(!kept.contains(&token), "only its hash is kept");
+    let mut again = Running::start(up(&scratch, &with_login));
+    again.wait_line("started in ");
+    again.signal(Signal::TERM);
+    let (status, said) = again.wait();
+    assert_eq!(status.code(), Some(0));
+    assert!(!said.contains("token of the console"), "it is told once: {said}");
 }
 
 #[test]

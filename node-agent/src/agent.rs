@@ -1,5 +1,6 @@
 //! An agent from its start to its end.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ pub async fn run(
 ) -> Result<(), Error> {
     let _lock = StateLock::take(&options.state_dir)?;
     let metrics = Metrics::register(&options.registry)?;
-    let store = Store::open(options.state_dir.join("plc"))?;
+    let store = Store::open(keepers(&options.state_dir))?;
     let contents = store.load()?;
     options.readiness.wait_for("the API server");
 
@@ -84,4 +85,9 @@ pub async fn run(
     }
     node.shutdown().await;
     if unconfirmed.is_empty() { Ok(()) } else { Err(Error::OutputsUnconfirmed(unconfirmed)) }
+}
+
+/// Where each keeper has a directory, by the uid of its object.
+pub(crate) fn keepers(state_dir: &Path) -> PathBuf {
+    state_dir.join("plc")
 }

@@ -8,6 +8,7 @@
 //! Start reading at [`run`], then `plcruntime`.
 
 mod agent;
+pub mod console;
 mod edge_node;
 mod error;
 mod events;

@@ -1,18 +1,23 @@
-//! The console's HTTP server: metrics and health.
+//! The console's HTTP server: the agent's console, and metrics and health of everything in this process.
 
 use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use lineshaft_node_agent::console::{Access, TokenHash};
 use prometheus::{Encoder, Registry, TextEncoder};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::Arguments;
+use super::data_directory::DataDirectory;
 use super::operator;
+use super::options::ConsoleAuth;
 
 /// What the console shows. Clones share it.
 #[derive(Clone, Default)]
@@ -23,6 +28,51 @@ pub(crate) struct Watched {
     pub(crate) agent: lineshaft_node_agent::Readiness,
     /// Metrics of the operator, and what it waits for.
     pub(crate) operator: operator::Watched,
+}
+
+/// File of the token's hash in the data directory.
+const TOKEN_FILE: &str = "console.token";
+
+/// Why the console cannot be opened as asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AccessError {
+    /// Without a login it would be open to others.
+    #[error(
+        "--console {0} can be reached from other machines: add --console-auth token, or listen on 127.0.0.1"
+    )]
+    Open(SocketAddr),
+    /// The token's file cannot be used.
+    #[error("{}: {source}", path.display())]
+    Token {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// There are no random numbers.
+    #[error("cannot start the console: {0}")]
+    Start(#[from] io::Error),
+}
+
+/// How people come in, and the token if it was made just now.
+pub(crate) fn access(
+    arguments: &Arguments,
+    data: &DataDirectory,
+) -> Result<(Access, Option<String>), AccessError> {
+    let (access, token) = match arguments.console_auth {
+        ConsoleAuth::Local => (Access::Local, None),
+        ConsoleAuth::Token => {
+            let path = data.join(TOKEN_FILE);
+            let (hash, token) =
+                TokenHash::keep(&path).map_err(|source| AccessError::Token { path, source })?;
+            (Access::Token(hash), token)
+        }
+    };
+    if access.suits(arguments.console) {
+        Ok((access, token))
+    } else {
+        Err(AccessError::Open(arguments.console))
+    }
 }
 
 /// An address that cannot be listened on.
@@ -60,14 +110,16 @@ pub(crate) async fn listen(address: SocketAddr, flag: &'static str) -> Result<Tc
 pub(crate) async fn serve(
     listener: TcpListener,
     watched: Watched,
+    console: Router,
     stop: CancellationToken,
 ) -> io::Result<()> {
     let measured = watched.clone();
-    let router = Router::new()
+    let router = console
         .route("/metrics", get(move || ready(metrics(&measured))))
         .route("/healthz", get(|| ready("ok\n")))
         .route("/readyz", get(move || ready(answer(&pending(&watched)))));
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
 fn metrics(watched: &Watched) -> impl IntoResponse + use<> {

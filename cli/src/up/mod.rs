@@ -57,6 +57,9 @@ pub(crate) enum UpError {
     /// A port is taken.
     #[error(transparent)]
     Listen(#[from] console::ListenError),
+    /// The console cannot be opened as asked.
+    #[error(transparent)]
+    Console(#[from] console::AccessError),
     /// There is no API server.
     #[error(transparent)]
     Apiserver(#[from] apiserver::ApiserverError),
@@ -124,6 +127,7 @@ async fn prepare(arguments: &Arguments, screen: &Screen) -> Result<Ground, UpErr
     let apiserver = if embedded { Some(apiserver::find()?) } else { None };
     let keeper = lineshaft_node_agent::default_exe()?;
     let data = DataDirectory::open(&arguments.data_dir)?;
+    let (access, token) = console::access(arguments, &data)?;
     let console = console::listen(arguments.console, "--console").await?;
     if embedded {
         // Given back at once: the API server takes it itself, and says the same if it is too late.
@@ -133,7 +137,10 @@ async fn prepare(arguments: &Arguments, screen: &Screen) -> Result<Ground, UpErr
     let was = if data.existed { "found" } else { "made" };
     screen.line(&format!("data directory {} {was}", data.path().display()));
     screen.line(&format!("console at http://{address}"));
-    Ok(Ground { data, console, apiserver, keeper, node })
+    if let Some(token) = token {
+        screen.line(&format!("token of the console, which is told this once: {token}"));
+    }
+    Ok(Ground { data, console, access, apiserver, keeper, node })
 }
 
 async fn session(

@@ -19,9 +19,14 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:16443")]
     pub(super) listen: SocketAddr,
 
-    /// Where the console listens: /metrics, /healthz, /readyz
+    /// Where the console listens, with /metrics, /healthz and /readyz
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9480")]
     pub(super) console: SocketAddr,
+
+    /// Who may use the console: whoever sits at this machine, or whoever has its token, which is printed when it is
+    /// made
+    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
+    pub(super) console_auth: ConsoleAuth,
 
     /// Name of this node [default: the host's name]
     #[arg(long, value_name = "NAME", value_parser = node_name)]
@@ -35,6 +40,16 @@ pub(crate) struct Arguments {
     /// install CRDs and roles, and to impersonate users
     #[arg(long, value_name = "FILE")]
     pub(super) kubeconfig: Option<PathBuf>,
+}
+
+/// Who may use the console.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ConsoleAuth {
+    /// No login; for loopback addresses only
+    #[default]
+    Local,
+    /// A login with a token
+    Token,
 }
 
 impl Arguments {

@@ -9,9 +9,10 @@ use kube::runtime::wait::await_condition;
 use kube::{Api, Client};
 use lineshaft_crds::{EdgeNode, condition, edge_node};
 use lineshaft_node_agent as node_agent;
+use lineshaft_node_agent::console::{Access, Range, Settings};
 use prometheus::process_collector::ProcessCollector;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::access::{self, Deed};
 use super::apiserver::{Apiserver, Setup};
 use super::apply::{self, Applied, Outcome};
-use super::console::{self, Watched};
+use super::console::{self, AccessError, Watched};
 use super::data_directory::DataDirectory;
 use super::identities::Identities;
 use super::install;
@@ -62,6 +63,8 @@ pub(crate) struct Ground {
     pub(crate) data: DataDirectory,
     /// Bound.
     pub(crate) console: TcpListener,
+    /// Who may use it.
+    pub(crate) access: Access,
     /// The API server's executable; absent where a cluster is used.
     pub(crate) apiserver: Option<PathBuf>,
     /// Executable of keepers and runners.
@@ -81,6 +84,8 @@ pub(crate) struct Plant {
     agent: Option<Part<Result<(), node_agent::Error>>>,
     /// Gives the agent its client, once there is a server to talk to.
     agent_client: Option<oneshot::Sender<Client>>,
+    /// Gives the console its client.
+    admin_client: watch::Sender<Option<Client>>,
     console: Part<io::Result<()>>,
     apiserver: Option<Apiserver>,
     operator: Option<Part<()>>,
@@ -110,7 +115,7 @@ impl<T: Send + 'static> Part<T> {
 impl Plant {
     /// Starts what needs no API server: the agent runs at once what it ran before.
     pub(crate) fn found(arguments: &Arguments, ground: Ground, screen: Screen) -> Result<Self, UpError> {
-        let Ground { data, console, apiserver: _, keeper, node } = ground;
+        let Ground { data, console: listener, access, apiserver: _, keeper, node } = ground;
         let identities = match &arguments.kubeconfig {
             Some(kubeconfig) => Identities::impersonated(kubeconfig, &node),
             None => Identities::embedded(&data, &node),
@@ -134,8 +139,19 @@ impl Plant {
         };
         let agent = Part::start(|stop| node_agent::run(client, options, stop));
 
-        let served = watched.clone();
-        let console = Part::start(|stop| console::serve(console, served, stop));
+        let (admin_client, admin) = watch::channel(None);
+        let settings = Settings {
+            node_name: node.clone(),
+            client: admin,
+            range: Range::Site,
+            access,
+            registry: watched.registry.clone(),
+            state_dir: data.join("node"),
+        };
+        let stop = CancellationToken::new();
+        let pages = node_agent::console::console(settings, stop.clone()).map_err(AccessError::from)?;
+        let console =
+            Part { task: tokio::spawn(console::serve(listener, watched.clone(), pages, stop.clone())), stop };
         Ok(Self {
             screen,
             node,
@@ -145,6 +161,7 @@ impl Plant {
             begun: Instant::now(),
             agent: Some(agent),
             agent_client: Some(agent_client),
+            admin_client,
             console,
             apiserver: None,
             operator: None,
@@ -167,6 +184,7 @@ impl Plant {
         let (operator, agent) =
             (self.identities.operator.client().await?, self.identities.agent.client().await?);
         tokio::join!(access::wait(&operator, &OPERATOR_BEGINS), access::wait(&agent, &AGENT_BEGINS));
+        self.admin_client.send_replace(Some(admin.clone()));
         self.start_operator(operator);
         if let Some(agent_client) = self.agent_client.take() {
             // An agent that has ended needs no client; how it ended is looked at below.

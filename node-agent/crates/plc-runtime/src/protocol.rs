@@ -51,7 +51,7 @@ pub enum Request {
     },
     /// Values of one scan, by symbol path.
     Read {
-        /// Compared without regard to case; an instance or structure gives an object.
+        /// Compared without regard to case; an instance or structure gives an object, and "" the whole program.
         paths: Vec<String>,
     },
     /// Types of variables of the program that is loaded.

@@ -55,8 +55,11 @@ fn integer(state: &[u8], offset: u32, of: Elementary) -> Option<i64> {
     Some(if family(of) == Family::Unsigned { value as i64 } else { (value << shift) as i64 >> shift })
 }
 
-/// Whether a path is the variable `of` or lies inside of it, without regard to case.
+/// Whether a path lies inside of the variable `of`, without regard to case; everything lies inside of "".
 fn inside<'a>(path: &'a str, of: &str) -> Option<&'a str> {
+    if of.is_empty() {
+        return Some(path);
+    }
     let head = path.get(..of.len())?;
     let rest = &path[of.len()..];
     (head.eq_ignore_ascii_case(of) && rest.starts_with('.')).then(|| &rest[1..])

@@ -271,6 +271,7 @@ mod tests {
         }
         assert_eq!(read_json(&layout, &state, "M.a").unwrap(), json!([[0, 0], [0, 9]]));
         let whole = read_json(&layout, &state, "m").unwrap();
+        assert_eq!(read_json(&layout, &state, "").unwrap()["M"], whole, "everything");
         assert_eq!(whole["tank"], json!({"level": 0}));
         assert_eq!(whole["count"], json!(2_147_483_646));
         assert_eq!(read_json(&layout, &state, "M.tank").unwrap(), json!({"level": 0}));
