@@ -140,7 +140,11 @@ fn accepted(subscription: &MeshSubscription, found: &Found, old: &MeshSubscripti
         .collect();
     problems.extend(conflicts(&own, &earlier));
     match problems.first() {
-        None => Judged::new(ACCEPTED, true, "Accepted", format!("{} targets", own.len())),
+        None => {
+            let message =
+                if own.len() == 1 { "1 target".to_owned() } else { format!("{} targets", own.len()) };
+            Judged::new(ACCEPTED, true, "Accepted", message)
+        }
         Some(first) => Judged::new(ACCEPTED, false, first.reason, message(&problems)),
     }
 }
@@ -182,22 +186,22 @@ fn ready(own: &[Judged], agents: &[Condition], generation: Option<i64>) -> Judge
     if let Some(wrong) = own.iter().find(|own| own.status != ConditionStatus::True) {
         return Judged::new(READY, false, &wrong.reason, wrong.message.clone());
     }
-    let mut last = None;
+    let mut reported = Vec::new();
     for type_ in [RESOLVED_REFS, COMPATIBLE, CONNECTED, FRESH] {
         // What the agent said of an older spec says nothing of this one.
         let current = condition::find(agents, type_).filter(|found| found.observed_generation >= generation);
-        match current {
-            None => {
-                let message = format!("the node has not reported {type_} of this generation yet");
-                return Judged::new(READY, ConditionStatus::Unknown, "WaitingForAgent", message);
-            }
-            Some(found) if !found.is_true() => {
-                return Judged::new(READY, false, &found.reason, found.message.clone());
-            }
-            Some(found) => last = Some(found),
-        }
+        let Some(found) = current else {
+            let message = format!("the node has not reported {type_} of this generation yet");
+            return Judged::new(READY, ConditionStatus::Unknown, "WaitingForAgent", message);
+        };
+        reported.push(found);
     }
-    let (reason, message) = last.map_or(("AllFresh", ""), |found| (&found.reason, &found.message));
+    // What is known to be wrong says more than what is not known.
+    let wrong = reported.iter().find(|found| found.status == ConditionStatus::False);
+    if let Some(wrong) = wrong.or_else(|| reported.iter().find(|found| !found.is_true())) {
+        return Judged::new(READY, false, &wrong.reason, wrong.message.clone());
+    }
+    let (reason, message) = reported.last().map_or(("AllFresh", ""), |found| (&found.reason, &found.message));
     Judged::new(READY, true, reason, message)
 }
 

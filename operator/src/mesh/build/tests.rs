@@ -139,6 +139,13 @@ fn ready_sums_up_what_the_agent_says_of_this_generation() {
     assert_eq!(said(&of(reported("True", 2)))[1], "Ready=True/AllFresh");
     assert_eq!(said(&of(reported("False", 2)))[1], "Ready=False/Stale");
     assert_eq!(said(&of(reported("True", 1)))[1], "Ready=Unknown/WaitingForAgent");
+    // A link that was ended is not asked any more: that it was ended is the news.
+    let mut revoked = reported("False", 2);
+    revoked["conditions"][1]["status"] = json!("Unknown");
+    revoked["conditions"][1]["reason"] = json!("NotNegotiated");
+    revoked["conditions"][2]["status"] = json!("False");
+    revoked["conditions"][2]["reason"] = json!("RevokedByPeer");
+    assert_eq!(said(&of(revoked))[1], "Ready=False/RevokedByPeer");
 }
 
 #[test]
