@@ -201,7 +201,7 @@ async fn a_pairing_in_a_browser_without_script() {
     let api: Api<Pairing> = site.namespace.cluster_api();
     site.say(&api, &name, json!({"code": "4821-7730", "expiresAt": expires.to_string(), "attemptsLeft": 3}))
         .await;
-    site.shows("/network/pairing", "4821-7730").await;
+    site.shows("/network/pairing", "3 attempts are left").await;
     browser.click("nav a[href='/network/pairing']").await;
     browser.reads("#pair-code", "4821-7730").await;
     browser.click(&format!("#pairing-{name} a[href$='/revoke']")).await;

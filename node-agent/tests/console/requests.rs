@@ -97,8 +97,8 @@ async fn pairing_without_a_script() {
         "conditions": [condition("Paired", "False", "AwaitingClaim", "")]}),
     )
     .await;
-    let page = site.shows("/network/pairing", "4821-7730").await;
-    for text in ["AwaitingClaim", "3 attempts are left", &format!("/network/pairing/{name}/revoke")] {
+    let page = site.shows("/network/pairing", "3 attempts are left").await;
+    for text in ["AwaitingClaim", "id=\"pair-code\"", &format!("/network/pairing/{name}/revoke")] {
         assert!(page.body.contains(text), "{text}");
     }
     let confirm = site.get(&format!("/network/pairing/{name}/revoke")).await;

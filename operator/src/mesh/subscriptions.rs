@@ -96,8 +96,10 @@ impl MeshSubscriptions {
             None => None,
         };
         let mut earlier = readable(&self.stores.mesh_subscriptions);
-        let age =
-            |one: &MeshSubscription| (one.metadata.creation_timestamp.as_ref().map(|time| time.0), one.uid());
+        // Times are of whole seconds; within one, the name decides, as people can see it.
+        let age = |one: &MeshSubscription| {
+            (one.metadata.creation_timestamp.as_ref().map(|time| time.0), one.name_any())
+        };
         earlier.retain(|other| {
             other.namespace() == namespace
                 && other.spec.runtime_ref == subscription.spec.runtime_ref

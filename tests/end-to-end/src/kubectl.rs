@@ -24,10 +24,19 @@ impl Kubectl {
     /// A command that the caller finishes.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        // Discovery is cached by address, and plants share ports over time.
-        let cache = self.kubeconfig.with_file_name("kubectl-cache");
-        command.arg("--cache-dir").arg(cache).args(args).env("KUBECONFIG", &self.kubeconfig);
+        command.arg("--cache-dir").arg(self.cache()).args(args).env("KUBECONFIG", &self.kubeconfig);
         command
+    }
+
+    /// Asks anew which kinds there are: kubectl remembers for hours what it saw while they were being installed.
+    pub(crate) fn forget_kinds(&self) {
+        // It is missing until kubectl has run.
+        let _ = std::fs::remove_dir_all(self.cache());
+    }
+
+    /// Discovery is cached by address, and plants share ports over time.
+    fn cache(&self) -> PathBuf {
+        self.kubeconfig.with_file_name("kubectl-cache")
     }
 
     /// Runs it and gives everything.

@@ -120,6 +120,7 @@ impl Plant {
             let output = kubectl.output(&["get", "plc", name, path]);
             (output.stdout == b"True").then_some(())
         });
+        kubectl.forget_kinds();
     }
 
     /// What it has printed.
