@@ -1,9 +1,9 @@
 //! The web console: what a person at a browser sees of this node, and does to it.
 //!
-//! Pages are made on the server from API objects ([`stores`], [`view`]) and the last values of the keepers ([`looks`]);
-//! they work without script. With it, one event stream replaces elements by their ids ([`live`]). Everything that is
-//! done, is done by writing API objects ([`actions`]): whatever a page offers, a manifest or `kubectl` can do as well.
-//! Who may see what is decided in [`guard`]; [`web`] holds the routes.
+//! Pages are made on the server from API objects (`stores`, `view`) and the last values of the keepers (`looks`);
+//! they work without script. With it, one event stream replaces elements by their ids (`live`). Everything that is
+//! done, is done by writing API objects (`actions`): whatever a page offers, a manifest or `kubectl` can do as well.
+//! Who may see what is decided in `guard`; `web` holds the routes.
 
 mod actions;
 mod cluster;
