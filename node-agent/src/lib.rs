@@ -27,6 +27,7 @@ pub use edge_node::host_name;
 pub use error::{Error, Unconfirmed};
 pub use http::router;
 pub use lineshaft_plc_runtime::launch::{Lifeline, default_exe};
+pub use mesh::MeshBoard;
 pub use options::{MeshOptions, Options, Scope};
 pub use readiness::Readiness;
 pub use state_lock::LockError;

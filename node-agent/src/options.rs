@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lineshaft_plc_runtime::launch::Lifeline;
 
+use crate::mesh::MeshBoard;
 use crate::readiness::Readiness;
 
 /// Which objects an agent looks at.
@@ -55,6 +56,8 @@ pub struct Options {
     pub scope: Scope,
     /// How to take part in the mesh.
     pub mesh: MeshOptions,
+    /// Where the mesh says what it knows of received values.
+    pub board: MeshBoard,
     /// Namespace of the node's Lease.
     pub lease_namespace: String,
     /// How long the Lease holds without a renewal; it is renewed four times as often.
@@ -75,6 +78,7 @@ impl Options {
             readiness: Readiness::default(),
             scope: Scope::default(),
             mesh: MeshOptions::default(),
+            board: MeshBoard::default(),
             lease_namespace: lineshaft_crds::SYSTEM_NAMESPACE.to_owned(),
             lease_duration: Duration::from_secs(40),
             safe_deadline: Duration::from_secs(5),

@@ -30,8 +30,18 @@ pub(crate) struct Watched {
     pub(crate) operator: operator::Watched,
 }
 
-/// File of the token's hash in the data directory.
+/// Files of the tokens' hashes in the data directory.
 const TOKEN_FILE: &str = "console.token";
+const LOOK_TOKEN_FILE: &str = "console-look.token";
+
+/// Tokens that were made just now: nobody can tell them again.
+#[derive(Default)]
+pub(crate) struct NewTokens {
+    /// For everything.
+    pub(crate) all: Option<String>,
+    /// To look only.
+    pub(crate) look: Option<String>,
+}
 
 /// Why the console cannot be opened as asked.
 #[derive(Debug, thiserror::Error)]
@@ -54,22 +64,25 @@ pub(crate) enum AccessError {
     Start(#[from] io::Error),
 }
 
-/// How people come in, and the token if it was made just now.
+/// How people come in.
 pub(crate) fn access(
     arguments: &Arguments,
     data: &DataDirectory,
-) -> Result<(Access, Option<String>), AccessError> {
-    let (access, token) = match arguments.console_auth {
-        ConsoleAuth::Local => (Access::Local, None),
+) -> Result<(Access, NewTokens), AccessError> {
+    let keep = |file| {
+        let path = data.join(file);
+        TokenHash::keep(&path).map_err(|source| AccessError::Token { path, source })
+    };
+    let (access, tokens) = match arguments.console_auth {
+        ConsoleAuth::Local => (Access::Local, NewTokens::default()),
         ConsoleAuth::Token => {
-            let path = data.join(TOKEN_FILE);
-            let (hash, token) =
-                TokenHash::keep(&path).map_err(|source| AccessError::Token { path, source })?;
-            (Access::Token(hash), token)
+            let (all, new) = keep(TOKEN_FILE)?;
+            let (look, new_look) = keep(LOOK_TOKEN_FILE)?;
+            (Access::Token { all, look }, NewTokens { all: new, look: new_look })
         }
     };
     if access.suits(arguments.console) {
-        Ok((access, token))
+        Ok((access, tokens))
     } else {
         Err(AccessError::Open(arguments.console))
     }

@@ -127,7 +127,7 @@ async fn prepare(arguments: &Arguments, screen: &Screen) -> Result<Ground, UpErr
     let apiserver = if embedded { Some(apiserver::find()?) } else { None };
     let keeper = lineshaft_node_agent::default_exe()?;
     let data = DataDirectory::open(&arguments.data_dir)?;
-    let (access, token) = console::access(arguments, &data)?;
+    let (access, tokens) = console::access(arguments, &data)?;
     let console = console::listen(arguments.console, "--console").await?;
     if embedded {
         // Given back at once: the API server takes it itself, and says the same if it is too late.
@@ -137,8 +137,11 @@ async fn prepare(arguments: &Arguments, screen: &Screen) -> Result<Ground, UpErr
     let was = if data.existed { "found" } else { "made" };
     screen.line(&format!("data directory {} {was}", data.path().display()));
     screen.line(&format!("console at http://{address}"));
-    if let Some(token) = token {
+    if let Some(token) = tokens.all {
         screen.line(&format!("token of the console, which is told this once: {token}"));
+    }
+    if let Some(token) = tokens.look {
+        screen.line(&format!("token to look only, which is told this once: {token}"));
     }
     Ok(Ground { data, console, access, apiserver, keeper, node })
 }

@@ -137,6 +137,7 @@ impl Plant {
                 Err(_) => std::future::pending().await,
             }
         };
+        let mesh = options.board.clone();
         let agent = Part::start(|stop| node_agent::run(client, options, stop));
 
         let (admin_client, admin) = watch::channel(None);
@@ -147,6 +148,7 @@ impl Plant {
             access,
             registry: watched.registry.clone(),
             state_dir: data.join("node"),
+            mesh,
         };
         let stop = CancellationToken::new();
         let pages = node_agent::console::console(settings, stop.clone()).map_err(AccessError::from)?;

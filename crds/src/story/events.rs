@@ -69,6 +69,11 @@ pub const EVENTS: &[EventReason] = &[
     warning(Agent, "Faulted", "The program stopped with a fault; the message has its place."),
     warning(Agent, "Halted", "The program stands still after a fault."),
     warning(Agent, "SafeHalted", "The program stands still until it is acknowledged."),
+    normal(
+        Agent,
+        "VariableWritten",
+        "Somebody wrote a variable by the console; the message says who, which, and its value before and after.",
+    ),
     normal(Agent, "Acknowledged", "A person ended a halt, by annotation."),
     warning(
         Agent,

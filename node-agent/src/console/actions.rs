@@ -135,8 +135,7 @@ fn subscription(runtime: &str, from: &str, to: &str) -> Result<MeshSubscription,
 }
 
 fn client(console: &Console, visitor: &Visitor) -> Result<Client, String> {
-    let person = visitor.session.as_ref().and_then(|session| session.person.as_ref());
-    match person {
+    match visitor.person() {
         Some(person) => Ok(person.client()),
         None => {
             console.client.borrow().clone().ok_or_else(|| "The API server has not answered yet.".to_owned())

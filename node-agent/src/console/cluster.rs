@@ -33,14 +33,16 @@ impl std::fmt::Debug for Person {
 }
 
 /// Something that the API server is asked about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Deed {
     /// `list`
     pub(crate) verb: &'static str,
     /// API group.
     pub(crate) group: &'static str,
-    /// `pairings`
+    /// `pairings`, `plcruntimes/variables`
     pub(crate) resource: &'static str,
+    /// Empty: in all of them, or outside of any.
+    pub(crate) namespace: String,
 }
 
 /// The API server of a cluster, as the agent and as whoever logs in.
@@ -77,9 +79,9 @@ impl Cluster {
     }
 
     /// Whether a person may do something.
-    pub(crate) async fn may(&self, person: &Person, deed: Deed) -> bool {
+    pub(crate) async fn may(&self, person: &Person, deed: &Deed) -> bool {
         let now = Instant::now();
-        let known = person.answers.lock().unwrap_or_else(PoisonError::into_inner).get(&deed).copied();
+        let known = person.answers.lock().unwrap_or_else(PoisonError::into_inner).get(deed).copied();
         if let Some((allowed, until)) = known
             && now < until
         {
@@ -95,7 +97,7 @@ impl Cluster {
             }
         };
         let mut answers = person.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.insert(deed, (allowed, now + ANSWER_LASTS));
+        answers.insert(deed.clone(), (allowed, now + ANSWER_LASTS));
         allowed
     }
 }
@@ -112,7 +114,11 @@ impl Person {
     }
 }
 
-fn question(user: &UserInfo, deed: Deed) -> SubjectAccessReview {
+fn question(user: &UserInfo, deed: &Deed) -> SubjectAccessReview {
+    let (resource, subresource) = match deed.resource.split_once('/') {
+        Some((resource, below)) => (resource, Some(below.to_owned())),
+        None => (deed.resource, None),
+    };
     SubjectAccessReview {
         spec: SubjectAccessReviewSpec {
             user: user.username.clone(),
@@ -122,7 +128,9 @@ fn question(user: &UserInfo, deed: Deed) -> SubjectAccessReview {
             resource_attributes: Some(ResourceAttributes {
                 verb: Some(deed.verb.to_owned()),
                 group: Some(deed.group.to_owned()),
-                resource: Some(deed.resource.to_owned()),
+                resource: Some(resource.to_owned()),
+                subresource,
+                namespace: Some(deed.namespace.clone()).filter(|namespace| !namespace.is_empty()),
                 ..ResourceAttributes::default()
             }),
             ..SubjectAccessReviewSpec::default()

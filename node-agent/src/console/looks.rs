@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use lineshaft_plc_runtime::client::KeeperClient;
+use lineshaft_plc_runtime::{Error, protocol};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
@@ -18,8 +19,19 @@ const REST: u32 = 20;
 /// The path of everything.
 const ALL: &str = "";
 
-/// All variables of one scan, or why there are none.
-pub(crate) type Seen = Result<Arc<(u64, Vec<Variable>)>, String>;
+/// Types change with the program only, and what may be written with it and its subscriptions.
+const TYPES_GOOD_FOR: Duration = Duration::from_secs(3);
+
+/// All variables of one scan.
+#[derive(Debug)]
+pub(crate) struct Sight {
+    /// Its number.
+    pub(crate) scan: u64,
+    pub(crate) variables: Vec<Variable>,
+}
+
+/// The same, or why there are none.
+pub(crate) type Seen = Result<Arc<Sight>, String>;
 
 /// The last look at each runtime.
 pub(crate) struct Looks {
@@ -30,7 +42,12 @@ pub(crate) struct Looks {
 struct Last {
     seen: Seen,
     good_until: Instant,
+    kinds: Arc<Kinds>,
+    kinds_good_until: Instant,
 }
+
+/// Type and obstacle of each variable, by its path.
+type Kinds = HashMap<String, (String, Option<String>)>;
 
 impl Looks {
     /// `keepers` is where each keeper has its directory.
@@ -51,24 +68,62 @@ impl Looks {
         {
             return last.seen.clone();
         }
-        let directory = self.keepers.join(uid);
         let begun = Instant::now();
-        let seen = spawn_blocking(move || {
-            let mut keeper = KeeperClient::connect(&directory)?;
-            keeper.read(vec![ALL.to_owned()])
+        let known = slot.as_ref().filter(|last| begun < last.kinds_good_until);
+        let known = known.map(|last| (Arc::clone(&last.kinds), last.kinds_good_until));
+        let wanted = known.is_none();
+        let answer = self.ask(uid, move |keeper| {
+            let values = keeper.read(vec![ALL.to_owned()])?;
+            let kinds = if wanted { Some(kinds(keeper.variables()?)) } else { None };
+            Ok((values, kinds))
         });
-        let seen = match seen.await {
-            Ok(Ok(mut values)) => match values.values.pop().map(|sample| sample.value) {
-                Some(Ok(value)) => Ok(Arc::new((values.scan, flatten(&value)))),
-                Some(Err(why)) => Err(why),
-                None => Err("The keeper gave no values.".to_owned()),
-            },
+        let answer = answer.await;
+        let now = Instant::now();
+        let pause = |at_least: Duration| now + at_least.max((now - begun) * REST);
+        let (seen, (kinds, kinds_good_until)) = match answer {
+            Ok((mut values, fresh)) => {
+                let fresh = fresh.map(|kinds| (Arc::new(kinds), pause(TYPES_GOOD_FOR)));
+                let kinds = fresh.or(known).unwrap_or_else(|| (Arc::default(), now));
+                let seen = match values.values.pop().map(|sample| sample.value) {
+                    Some(Ok(value)) => {
+                        let variables = flatten(&value).into_iter().map(|one| known_as(one, &kinds.0));
+                        Ok(Arc::new(Sight { scan: values.scan, variables: variables.collect() }))
+                    }
+                    Some(Err(why)) => Err(why),
+                    None => Err("The keeper gave no values.".to_owned()),
+                };
+                (seen, kinds)
+            }
+            Err(why) => (Err(why), (Arc::default(), now)),
+        };
+        let good_until = pause(GOOD_FOR);
+        *slot = Some(Last { seen: seen.clone(), good_until, kinds, kinds_good_until });
+        seen
+    }
+
+    /// Asks the keeper of the runtime with this uid; a sentence if there is none, or it fails.
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        uid: &str,
+        question: impl FnOnce(&mut KeeperClient) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, String> {
+        let directory = self.keepers.join(uid);
+        let answer = spawn_blocking(move || question(&mut KeeperClient::connect(&directory)?));
+        match answer.await {
+            Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(format!("The program does not run here: {error}.")),
             Err(error) => Err(error.to_string()),
-        };
-        let now = Instant::now();
-        let good_until = now + GOOD_FOR.max((now - begun) * REST);
-        *slot = Some(Last { seen: seen.clone(), good_until });
-        seen
+        }
+    }
+}
+
+fn kinds(variables: Vec<protocol::Variable>) -> Kinds {
+    variables.into_iter().map(|one| (one.path, (one.ty, one.obstacle))).collect()
+}
+
+fn known_as(variable: Variable, kinds: &Kinds) -> Variable {
+    match kinds.get(&variable.path) {
+        Some((ty, obstacle)) => Variable { ty: ty.clone(), writable: obstacle.is_none(), ..variable },
+        None => variable,
     }
 }

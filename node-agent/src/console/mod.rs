@@ -1,9 +1,9 @@
 //! The web console: what a person at a browser sees of this node, and does to it.
 //!
 //! Pages are made on the server from API objects (`stores`, `view`) and the last values of the keepers (`looks`);
-//! they work without script. With it, one event stream replaces elements by their ids (`live`). Everything that is
-//! done, is done by writing API objects (`actions`): whatever a page offers, a manifest or `kubectl` can do as well.
-//! Who may see what is decided in `guard`; `web` holds the routes.
+//! they work without script. With it, one event stream replaces elements by their ids (`live`). What is done, is done by
+//! writing API objects (`actions`), as a manifest or `kubectl` would, but for variables: those are values of a running
+//! program, and no object has them (`writing`). Who may see what is decided in `guard`; `web` holds the routes.
 
 mod actions;
 mod cluster;
@@ -18,6 +18,7 @@ mod stores;
 mod view;
 mod visitor;
 mod web;
+mod writing;
 
 use std::io;
 use std::net::SocketAddr;
@@ -34,6 +35,7 @@ pub use cluster::Cluster;
 pub use secret::TokenHash;
 pub use stores::Range;
 
+use crate::MeshBoard;
 use guard::Entrance;
 use looks::Looks;
 use sessions::Sessions;
@@ -48,7 +50,12 @@ pub enum Access {
     /// Whoever sits at this machine, without a login; on loopback addresses only.
     Local,
     /// With a token of this console.
-    Token(TokenHash),
+    Token {
+        /// Opens all of it.
+        all: TokenHash,
+        /// Opens what can be looked at, but for pairings: an open one shows its code.
+        look: TokenHash,
+    },
     /// With a token of Kubernetes.
     Cluster(Box<Cluster>),
 }
@@ -58,14 +65,14 @@ impl Access {
     pub fn suits(&self, address: SocketAddr) -> bool {
         match self {
             Self::Local => guard::is_private(address),
-            Self::Token(_) | Self::Cluster(_) => true,
+            Self::Token { .. } | Self::Cluster(_) => true,
         }
     }
 
     fn entrance(&self) -> Entrance {
         match self {
             Self::Local => Entrance::Local,
-            Self::Token(_) | Self::Cluster(_) => Entrance::Login,
+            Self::Token { .. } | Self::Cluster(_) => Entrance::Login,
         }
     }
 }
@@ -85,6 +92,8 @@ pub struct Settings {
     pub registry: Registry,
     /// The agent's state directory, below which keepers listen.
     pub state_dir: PathBuf,
+    /// What the agent knows of values that come from other runtimes.
+    pub mesh: MeshBoard,
 }
 
 /// What all requests share.
@@ -96,6 +105,7 @@ pub(crate) struct Console {
     stores: Stores,
     sessions: Sessions,
     looks: Looks,
+    mesh: MeshBoard,
     /// The form token of a console without sessions.
     form: String,
     streams: Arc<Semaphore>,
@@ -105,7 +115,7 @@ pub(crate) struct Console {
 /// The routes of a console, which follows the API until `stop`. Serve them with
 /// [`Router::into_make_service_with_connect_info`] of [`SocketAddr`]: a console must know who asks.
 pub fn console(settings: Settings, stop: CancellationToken) -> io::Result<Router> {
-    let Settings { node_name, client, range, access, registry, state_dir } = settings;
+    let Settings { node_name, client, range, access, registry, state_dir, mesh } = settings;
     let (stores, feed) = stores::stores();
     tokio::spawn(stores::follow(feed, client.clone(), range, stop.clone()));
     let console = Console {
@@ -116,6 +126,7 @@ pub fn console(settings: Settings, stop: CancellationToken) -> io::Result<Router
         stores,
         sessions: Sessions::default(),
         looks: Looks::new(crate::agent::keepers(&state_dir)),
+        mesh,
         form: secret::make()?,
         streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         stop,
@@ -141,7 +152,9 @@ mod tests {
             ("[::]:1", false),
         ] {
             assert_eq!(Access::Local.suits(address.parse().unwrap()), is_private, "{address}");
-            assert!(Access::Token(token.clone()).suits(address.parse().unwrap()));
+            assert!(
+                Access::Token { all: token.clone(), look: token.clone() }.suits(address.parse().unwrap())
+            );
         }
     }
 }

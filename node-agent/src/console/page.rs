@@ -9,12 +9,14 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use jiff::Timestamp;
 use kube::ResourceExt;
+use lineshaft_crds::PlcRuntime;
 
 use super::cluster::Deed;
 use super::place::{Place, RuntimeName};
 use super::view::variables::{Look, filter};
 use super::view::{self, Part, Tone, note, render};
 use super::visitor::Visitor;
+use super::writing::may_write;
 use super::{Access, Console};
 
 /// A page that somebody wants to see.
@@ -140,7 +142,7 @@ pub(crate) async fn show(console: &Console, visitor: &Visitor, asked: Asked) -> 
         above,
         below,
         form: &visitor.form,
-        person: visitor.session.as_ref().and_then(|session| session.person.as_ref()).map_or("", |p| p.name()),
+        person: visitor.person().map_or("", |person| person.name()),
         has_session: visitor.session.is_some(),
     };
     (status, Html(render(&shell))).into_response()
@@ -156,7 +158,11 @@ pub(crate) async fn parts(console: &Console, visitor: &Visitor, asked: &Asked) -
             let figures = view::overview::figures(&console.registry.gather());
             view::overview::parts(&stores.nodes(), &stores.runtimes(), &stores.subscriptions(), &figures)
         }
-        Place::Variables(runtime) => view::variables::parts(&look(console, runtime, asked.query("q")).await),
+        Place::Variables(runtime) => {
+            let may_write = may_write(console, visitor, runtime).await.is_ok();
+            let look = look(console, runtime, asked.query("q")).await;
+            view::variables::parts(&look, may_write.then(|| asked.place.path()).as_deref())
+        }
         Place::Discovery => view::discovery::parts(&stores.peers(), now),
         Place::Pairing => view::pairing::parts(&stores.pairings(), now),
         Place::Mesh => view::mesh::parts(&stores.subscriptions()),
@@ -165,13 +171,19 @@ pub(crate) async fn parts(console: &Console, visitor: &Visitor, asked: &Asked) -
     Ok(parts)
 }
 
-async fn may_see(console: &Console, visitor: &Visitor, place: &Place) -> Result<(), String> {
+pub(crate) async fn may_see(console: &Console, visitor: &Visitor, place: &Place) -> Result<(), String> {
+    if visitor.is_viewer() && *place == Place::Pairing {
+        return Err(
+            "The token that you logged in with does not show pairings: an open one has a code.".to_owned()
+        );
+    }
     let Access::Cluster(cluster) = &console.access else { return Ok(()) };
-    let person = visitor.session.as_ref().and_then(|session| session.person.as_ref());
-    let Some(person) = person else { return Err("You are not logged in any more.".to_owned()) };
+    let Some(person) = visitor.person() else { return Err("You are not logged in any more.".to_owned()) };
     for (group, resource) in place.resources() {
-        if !cluster.may(person, Deed { verb: "list", group, resource }).await {
-            return Err(format!("{} may not list {resource} of the whole cluster.", person.name()));
+        let deed = Deed { verb: "list", group, resource, namespace: String::new() };
+        if !cluster.may(person, &deed).await {
+            let name = person.name();
+            return Err(format!("{name} may not list {resource}.{group} in the whole cluster."));
         }
     }
     Ok(())
@@ -186,16 +198,47 @@ async fn look(console: &Console, runtime: &RuntimeName, wanted: &str) -> Look {
     match console.looks.look(&uid, alive).await {
         Err(why) => Look::Nothing(why),
         Ok(seen) => {
-            let (scan, variables) = seen.as_ref();
-            let (shown, all) = filter(variables, wanted);
-            Look::Values { scan: *scan, shown: shown.into_iter().cloned().collect(), all }
+            let received = console.mesh.received(&uid);
+            let (shown, all) = filter(&seen.variables, wanted);
+            let shown = shown.into_iter().cloned().map(|variable| variable.with(&received));
+            Look::Values { scan: seen.scan, shown: shown.collect(), all }
         }
     }
 }
 
 fn uid(console: &Console, runtime: &RuntimeName) -> Option<String> {
-    let runtimes = console.stores.runtimes();
-    runtimes.iter().find(|object| RuntimeName::of(object) == *runtime).and_then(|object| object.uid())
+    runtime_of(console, runtime)?.uid()
+}
+
+/// The object of a runtime that is shown here.
+pub(crate) fn runtime_of(console: &Console, runtime: &RuntimeName) -> Option<Arc<PlcRuntime>> {
+    console.stores.runtimes().into_iter().find(|object| RuntimeName::of(object) == *runtime)
+}
+
+/// A page around something that stays as it is.
+pub(crate) fn still(
+    console: &Console,
+    visitor: &Visitor,
+    title: &str,
+    path: &str,
+    failed: &str,
+    below: String,
+) -> String {
+    render(&Shell {
+        title,
+        node: &console.node_name,
+        path,
+        links: LINKS,
+        live: String::new(),
+        refresh: false,
+        failed,
+        parts: &[],
+        above: String::new(),
+        below,
+        form: &visitor.form,
+        person: visitor.person().map_or("", |person| person.name()),
+        has_session: visitor.session.is_some(),
+    })
 }
 
 /// What stands above and below the parts, and stays as it is while they change.
@@ -272,7 +315,7 @@ async fn confirm(
 pub(crate) fn login_page(console: &Console, failed: &str) -> Html<String> {
     let what = match console.access {
         Access::Cluster(_) => "Token of Kubernetes",
-        Access::Local | Access::Token(_) => "Token of this console",
+        Access::Local | Access::Token { .. } => "Token of this console",
     };
     Html(render(&Login { node: &console.node_name, what, failed }))
 }

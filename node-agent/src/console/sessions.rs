@@ -15,13 +15,24 @@ pub(crate) const LASTS: Duration = Duration::from_hours(12);
 /// More sessions at a time end the oldest one.
 const SESSIONS_MAX: usize = 256;
 
+/// Who has logged in.
+#[derive(Clone, Debug)]
+pub(crate) enum Who {
+    /// Whoever has the console's token: may do all that the console offers.
+    Holder,
+    /// Whoever has the token to look only.
+    Viewer,
+    /// Somebody whom the API server knows, and judges.
+    Person(Person),
+}
+
 /// One login.
 #[derive(Debug)]
 pub(crate) struct Session {
     /// What each form of its pages carries.
     pub(crate) form: String,
-    /// Who it is, where the API server knows people.
-    pub(crate) person: Option<Person>,
+    /// Who it is.
+    pub(crate) who: Who,
     ends: Instant,
 }
 
@@ -40,9 +51,9 @@ pub(crate) struct Sessions {
 
 impl Sessions {
     /// Begins a session; gives the value of its cookie.
-    pub(crate) fn begin(&self, person: Option<Person>, now: Instant) -> io::Result<String> {
+    pub(crate) fn begin(&self, who: Who, now: Instant) -> io::Result<String> {
         let cookie = secret::make()?;
-        let session = Arc::new(Session { form: secret::make()?, person, ends: now + LASTS });
+        let session = Arc::new(Session { form: secret::make()?, who, ends: now + LASTS });
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|_, session| session.is_open(now));
         if open.len() >= SESSIONS_MAX {
@@ -72,7 +83,8 @@ mod tests {
     #[tokio::test]
     async fn sessions_end_by_time_and_by_logout() {
         let (sessions, now) = (Sessions::default(), Instant::now());
-        let (one, other) = (sessions.begin(None, now).unwrap(), sessions.begin(None, now).unwrap());
+        let (one, other) =
+            (sessions.begin(Who::Holder, now).unwrap(), sessions.begin(Who::Holder, now).unwrap());
         let found = sessions.find(&one, now).unwrap();
         assert_ne!(found.form, sessions.find(&other, now).unwrap().form);
         assert!(sessions.find(&found.form, now).is_none());
@@ -85,12 +97,12 @@ mod tests {
     #[tokio::test]
     async fn the_oldest_session_makes_room() {
         let (sessions, now) = (Sessions::default(), Instant::now());
-        let first = sessions.begin(None, now).unwrap();
+        let first = sessions.begin(Who::Holder, now).unwrap();
         for number in 1..SESSIONS_MAX {
-            sessions.begin(None, now + Duration::from_millis(number as u64)).unwrap();
+            sessions.begin(Who::Holder, now + Duration::from_millis(number as u64)).unwrap();
         }
         assert!(sessions.find(&first, now).is_some());
-        sessions.begin(None, now + Duration::from_secs(1)).unwrap();
+        sessions.begin(Who::Holder, now + Duration::from_secs(1)).unwrap();
         assert!(sessions.find(&first, now).is_none());
         assert_eq!(sessions.open.lock().unwrap().len(), SESSIONS_MAX);
     }

@@ -12,9 +12,10 @@ use axum::response::{IntoResponse, Redirect, Response};
 use tokio::time::Instant;
 
 use super::Console;
+use super::cluster::Person;
 use super::guard::{self, Asked, Verdict};
 use super::page::refusal;
-use super::sessions::Session;
+use super::sessions::{Session, Who};
 
 /// Name of the session's cookie, before the port: browsers give cookies to every port of a host.
 const COOKIE: &str = "lineshaft-session";
@@ -46,6 +47,29 @@ pub(crate) struct Visitor {
 }
 
 impl Visitor {
+    /// Somebody whom the API server knows.
+    pub(crate) fn person(&self) -> Option<&Person> {
+        match &self.session.as_ref()?.who {
+            Who::Person(person) => Some(person),
+            Who::Holder | Who::Viewer => None,
+        }
+    }
+
+    /// Whether they may only look.
+    pub(crate) fn is_viewer(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| matches!(session.who, Who::Viewer))
+    }
+
+    /// Who they are, as others read it.
+    pub(crate) fn name(&self) -> &str {
+        match self.session.as_ref().map(|session| &session.who) {
+            None => "somebody at the machine of the console",
+            Some(Who::Holder) => "the holder of the console's token",
+            Some(Who::Viewer) => "the holder of the token to look",
+            Some(Who::Person(person)) => person.name(),
+        }
+    }
+
     /// Whether what was let in still is.
     pub(crate) fn is_still_in(&self, console: &Console) -> bool {
         let Some(cookie) = &self.cookie else { return true };
@@ -71,6 +95,7 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
         let visitor = request.extensions().get::<Visitor>().cloned().unwrap_or_default();
+        let path = request.uri().path().to_owned();
         let form = Form::<BTreeMap<String, String>>::from_request(request, state).await;
         let Form(fields) = form.map_err(IntoResponse::into_response)?;
         let token = fields.get("form").map(String::as_str).unwrap_or_default();
@@ -80,6 +105,10 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
                 StatusCode::FORBIDDEN,
                 "The form is not of this session. Go back, load the page again, and repeat what you did.",
             ));
+        }
+        // Whoever may only look may still leave.
+        if visitor.is_viewer() && path != "/logout" {
+            return Err(refusal(StatusCode::FORBIDDEN, "The token that you logged in with may only look."));
         }
         Ok(Self { visitor, fields })
     }

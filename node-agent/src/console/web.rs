@@ -13,9 +13,9 @@ use tokio::time::Instant;
 
 use super::page::{self, Asked, login_page, refusal, show};
 use super::place::Place;
-use super::sessions;
+use super::sessions::{self, Who};
 use super::visitor::{Posted, Visitor, admit};
-use super::{Access, Console, actions, live};
+use super::{Access, Console, actions, live, writing};
 
 /// Forms are short.
 const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -32,6 +32,8 @@ pub(crate) fn router(console: Arc<Console>) -> Router {
     let mut router = Router::new()
         .route("/", get(view))
         .route("/runtimes/{runtime}/variables", get(view))
+        .route("/runtimes/{runtime}/variables/write", get(writing::form).post(writing::write))
+        .route("/runtimes/{runtime}/variables/check", post(writing::check))
         .route("/network/discovery", get(view))
         .route("/network/pairing", get(view))
         .route("/network/mesh", get(view))
@@ -80,14 +82,15 @@ async fn log_in(
     Form(fields): Form<BTreeMap<String, String>>,
 ) -> Response {
     let token = fields.get("token").map(|token| token.trim()).unwrap_or_default();
-    let person = match &console.access {
+    let who = match &console.access {
         Access::Local => return Redirect::to("/").into_response(),
-        Access::Token(hash) if hash.is_of(token) => Ok(None),
-        Access::Token(_) => Err("This is not the token of this console.".to_owned()),
-        Access::Cluster(cluster) => cluster.person(token).await.map(Some),
+        Access::Token { all, .. } if all.is_of(token) => Ok(Who::Holder),
+        Access::Token { look, .. } if look.is_of(token) => Ok(Who::Viewer),
+        Access::Token { .. } => Err("This is not the token of this console.".to_owned()),
+        Access::Cluster(cluster) => cluster.person(token).await.map(Who::Person),
     };
-    let cookie = match person {
-        Ok(person) => console.sessions.begin(person, Instant::now()).map_err(|error| error.to_string()),
+    let cookie = match who {
+        Ok(who) => console.sessions.begin(who, Instant::now()).map_err(|error| error.to_string()),
         Err(why) => Err(why),
     };
     match cookie {

@@ -272,6 +272,7 @@ impl Controller {
             plan: &self.plan,
         };
         self.mailboxes.pass(&around, &directory, &mut self.requests);
+        self.context.options.board.pin(self.mailboxes.receiving());
         let now = Timestamp::now();
         let mut writes = self.pairer.pass(&mesh, &self.pairings, &self.peers, &seen, now, &mut self.claims);
         writes.extend(self.say_of_peers(&seen, clock_ns, now));

@@ -22,6 +22,7 @@ use lineshaft_plc_runtime::client::{KeeperClient, OpenMailbox};
 use lineshaft_plc_runtime::protocol::{self, MailboxInfo, MeshStatus, Problem, ProblemReason};
 use tokio::task::JoinSet;
 
+use super::board::Receiving;
 use super::local::{Publisher, publisher_of};
 use super::mirror::Mirror;
 use super::plan::{Binding, Plan, Route, Seen};
@@ -166,6 +167,14 @@ impl Mailboxes {
             }
         }
         reports
+    }
+
+    /// What is received, for those who show it.
+    pub(crate) fn receiving(&self) -> Vec<Receiving> {
+        let wished = self.wished.values();
+        wished
+            .map(|one| Receiving { receiver: one.wish.subscriber.clone(), shown: one.shown.clone() })
+            .collect()
     }
 
     fn wish(&mut self, around: &Around<'_>) {

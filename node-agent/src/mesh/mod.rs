@@ -3,8 +3,10 @@
 //! Data flows one way. What the API server says ([`mirror`], [`local`]) and what the network says make a [`plan`], which
 //! the [`thread`] that has the sockets follows; what it sees comes back as a value and makes, with what people want
 //! ([`pairings`]), what is said of [`peers`] and [`subscriptions`] and written by the [`writer`]. Values
-//! lie in the [`mailboxes`] of runtimes: a [`reader`] takes what is published away, what arrives is [`shown`]. Start reading at [`controller`].
+//! lie in the [`mailboxes`] of runtimes: a [`reader`] takes what is published away, what arrives is [`shown`]. The
+//! [`board`] has what is known at this moment, for the console. Start reading at [`controller`].
 
+mod board;
 mod controller;
 mod local;
 mod mailboxes;
@@ -19,5 +21,7 @@ mod subscriptions;
 mod thread;
 mod writer;
 
+pub use board::MeshBoard;
+pub(crate) use board::Received;
 pub(crate) use controller::{Context, Runtimes, run};
 pub(crate) use mailboxes::{Keepers, Keeping};

@@ -8,7 +8,10 @@ use lineshaft_mesh::control::Reason;
 use lineshaft_mesh::link::{Delivery, EntryProblem, Sink};
 use lineshaft_mesh::wire::Quality;
 
+use super::board::Received;
 use super::subscriptions::EntryState;
+
+const NS_PER_MS: u64 = 1_000_000;
 
 /// An entry of a wish, at its receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +77,24 @@ impl Shown {
                 stale: now_ns.saturating_sub(entry.alive_ns) >= place.timeout_ns,
             },
         })
+    }
+
+    /// What is known of each entry, by the variable that receives.
+    pub(crate) fn received(&self) -> Vec<(String, Received)> {
+        let now_ns = monotonic_ns().cast_unsigned();
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.places.iter().zip(&state.entries).map(|(place, entry)| {
+            let refused = if entry.refused.is_some() { Quality::Refused } else { Quality::NotConnected };
+            let silence_ns = now_ns.saturating_sub(entry.alive_ns);
+            let received = Received {
+                from: place.from.clone(),
+                quality: entry.quality.unwrap_or(refused) as u8,
+                stale: entry.quality.is_some() && silence_ns >= place.timeout_ns,
+                age_ms: (entry.alive_ns > 0).then_some(silence_ns / NS_PER_MS),
+            };
+            (place.to.clone(), received)
+        });
+        known.collect()
     }
 
     /// Each flow has other entries, so the first of them names its source.

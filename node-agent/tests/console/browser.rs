@@ -19,6 +19,9 @@ pub(crate) const ENTER: &str = "\u{e007}";
 /// Under which name an element is handed about.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
+/// Attempts to start a driver.
+const DRIVERS_MAX: usize = 5;
+
 /// What is set when a browser starts.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Look {
@@ -52,25 +55,34 @@ impl Drop for Browser {
     }
 }
 
+/// A driver that listens, and its port.
+fn driver() -> Option<(Child, u16)> {
+    let mut driver = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromedriver is installed: scripts/setup test installs it");
+    let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+    let mut lines = lines.map_while(Result::ok);
+    let port = lines.find_map(|line| {
+        line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
+    });
+    let Some(port) = port else {
+        driver.wait().unwrap();
+        return None;
+    };
+    // It goes on talking, and would stop if nobody listened.
+    std::thread::spawn(move || lines.for_each(drop));
+    Some((driver, port))
+}
+
 impl Browser {
     pub(crate) async fn start(look: Look) -> Self {
         let profile = tempfile::tempdir().unwrap();
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is installed: scripts/setup test installs it");
-        let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let mut lines = lines.map_while(Result::ok);
-        let port = lines
-            .find_map(|line| {
-                line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
-            })
-            .expect("chromedriver says its port");
-        // It goes on talking, and would stop if nobody listened.
-        std::thread::spawn(move || lines.for_each(drop));
+        // It chooses a port and takes it a moment later: another one may have been faster, and then it ends.
+        let (driver, port) = (0..DRIVERS_MAX).find_map(|_| driver()).expect("chromedriver says its port");
         let address = SocketAddr::from(([127, 0, 0, 1], port));
 
         let mut arguments: Vec<String> = [

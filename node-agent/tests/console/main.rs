@@ -12,3 +12,4 @@ mod http;
 mod login;
 mod requests;
 mod site;
+mod variables;

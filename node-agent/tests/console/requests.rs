@@ -2,11 +2,9 @@
 
 use kube::{Api, ResourceExt};
 use lineshaft_crds::{MeshPeer, MeshSubscription};
-use lineshaft_node_agent::{Options, Scope, default_exe, run};
 use lineshaft_test_fixture::eventually;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::AsyncBufReadExt;
-use tokio_util::sync::CancellationToken;
 
 use crate::http::Request;
 use crate::site::{SOON, Site, condition};
@@ -158,7 +156,7 @@ async fn peers_and_subscriptions_without_a_script() {
 }
 
 /// Reads messages until one satisfies; gives the elements of that one by id.
-async fn update(
+pub(crate) async fn update(
     stream: &mut (impl AsyncBufReadExt + Unpin),
     holds: impl Fn(&[(String, String)]) -> bool,
 ) -> Vec<(String, String)> {
@@ -214,51 +212,4 @@ async fn so_many_pages_are_kept_up_to_date_and_no_more() {
     })
     .await;
     assert_eq!(Request::get("/events?page=/etc/passwd").stream(site.address).await.0, 404);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn variables_of_a_running_program() {
-    let site = Site::local().await;
-    let mut options = Options::new(site.node.clone(), site.state.path().to_owned(), default_exe().unwrap());
-    options.lifeline = lineshaft_node_agent::Lifeline::WithParent;
-    options.scope = Scope::Namespace(site.namespace.name().to_owned());
-    site.namespace.name().clone_into(&mut options.lease_namespace);
-    let shutdown = CancellationToken::new();
-    let agent = tokio::spawn(run(std::future::ready(site.namespace.client()), options, shutdown.clone()));
-    let source = "PROGRAM Main\nVAR beats : UDINT; name : STRING := '<b>'; on : BOOL := TRUE; END_VAR\nbeats := beats + 1;\nEND_PROGRAM\n";
-    let object = site.runtime("counter", source, json!({})).await;
-    let hash = lineshaft_crds::program_hash([("main.st", source)]);
-    let generation = object.metadata.generation;
-    let api: Api<lineshaft_crds::PlcRuntime> = site.namespace.api();
-    site.say(
-        &api,
-        "counter",
-        json!({"nodeName": site.node, "observedGeneration": generation,
-        "accepted": {"generation": generation, "sourcesHash": hash}}),
-    )
-    .await;
-
-    let path = format!("/runtimes/{}.counter/variables", site.namespace.name());
-    let page = site.shows(&path, "3 variables").await;
-    for text in ["id=\"var-Main.beats\"", "TRUE", "&#39;&#60;b&#62;&#39;"] {
-        assert!(page.body.contains(text), "{text}: {}", page.body);
-    }
-    let filtered = site.get(&format!("{path}?q=BEAT")).await.body;
-    assert!(
-        filtered.contains("1 variables") && filtered.contains("Main.beats") && !filtered.contains("Main.on"),
-        "{filtered}"
-    );
-
-    let (_, mut stream) = Request::get(format!("/events?page={path}&q=beats")).stream(site.address).await;
-    let value = |changed: &[(String, String)]| -> Option<String> {
-        changed.iter().find(|(id, _)| id == "var-Main.beats").map(|(_, html)| html.clone())
-    };
-    let one = value(&update(&mut stream, |changed| value(changed).is_some()).await);
-    let two = value(&update(&mut stream, |changed| value(changed).is_some()).await);
-    assert_ne!(one, two, "it counts");
-
-    shutdown.cancel();
-    agent.await.unwrap().unwrap();
-    let gone: Value = json!(site.shows(&path, "does not run here").await.status);
-    assert_eq!(gone, json!(200));
 }

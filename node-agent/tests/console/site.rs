@@ -6,6 +6,7 @@ use std::time::Duration;
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, Resource, ResourceExt};
 use lineshaft_crds::{MeshPeer, MeshSubscription, Pairing};
+use lineshaft_node_agent::MeshBoard;
 use lineshaft_node_agent::console::{Access, Range, Settings, TokenHash, console};
 use lineshaft_test_fixture::{Namespace, eventually, namespace};
 use prometheus::Registry;
@@ -27,6 +28,8 @@ pub(crate) struct Site {
     pub(crate) address: SocketAddr,
     /// Of a console with a login.
     pub(crate) token: String,
+    /// The one to look only.
+    pub(crate) look: String,
     pub(crate) state: TempDir,
     stop: CancellationToken,
 }
@@ -52,15 +55,17 @@ impl Site {
         let namespace = namespace().await;
         let node = namespace.unique("edge");
         let state = tempfile::tempdir().unwrap();
-        let (hash, token) = TokenHash::keep(&state.path().join("token")).unwrap();
+        let (all, token) = TokenHash::keep(&state.path().join("token")).unwrap();
+        let (look, look_token) = TokenHash::keep(&state.path().join("look-token")).unwrap();
         let (_, client) = watch::channel(Some(namespace.client()));
         let settings = Settings {
             node_name: node.clone(),
             client,
             range: Range::Site,
-            access: if login { Access::Token(hash) } else { Access::Local },
+            access: if login { Access::Token { all, look } } else { Access::Local },
             registry: Registry::new(),
             state_dir: state.path().to_owned(),
+            mesh: MeshBoard::default(),
         };
         let stop = CancellationToken::new();
         let router = console(settings, stop.clone()).unwrap();
@@ -69,7 +74,7 @@ impl Site {
         tokio::spawn(async move {
             axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await
         });
-        Self { namespace, node, address, token: token.unwrap(), state, stop }
+        Self { namespace, node, address, token: token.unwrap(), look: look_token.unwrap(), state, stop }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -2,8 +2,8 @@
 
 use crate::Error;
 use crate::protocol::{
-    Applied, Bundle, Described, MailboxInfo, MeshStatus, Refusal, Request, Response, SOCKET_NAME, Status,
-    Stopped, Subscription, Values,
+    Applied, Bundle, Described, MailboxInfo, MeshStatus, Problem, Refusal, Request, Response, SOCKET_NAME,
+    Status, Stopped, Subscription, Values, Variable, Write, Written,
 };
 use crate::wire;
 use lineshaft_exchange::{Mailbox, Wakeup};
@@ -37,6 +37,15 @@ pub enum ApplyOutcome {
     Applied(Applied),
     /// Nothing changed.
     Refused(Refusal),
+}
+
+/// Answer to [`KeeperClient::write`] and [`KeeperClient::check_write`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum WriteOutcome {
+    /// It is written, or could be.
+    Written(Written),
+    /// Nothing was written.
+    Refused(Problem),
 }
 
 /// What a runtime's scans publish and receive, opened.
@@ -161,6 +170,32 @@ impl KeeperClient {
         };
         let mailbox = Mailbox::attach(memory, info.plan()).map_err(|e| Error::Exchange(e.to_string()))?;
         Ok(Some(OpenMailbox { info, mailbox, wakeup: Wakeup::from_fd(wakeup) }))
+    }
+
+    /// All variables of the program that is loaded, with their types.
+    pub fn variables(&mut self) -> Result<Vec<Variable>, Error> {
+        match self.ask(&Request::Variables, Some(ANSWER_MS))? {
+            Response::Variables(variables) => Ok(variables),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// What would change, or why nothing may; writes nothing.
+    pub fn check_write(&mut self, writes: Vec<Write>) -> Result<WriteOutcome, Error> {
+        self.ask_write(writes, true)
+    }
+
+    /// Writes all of it between two scans, or nothing.
+    pub fn write(&mut self, writes: Vec<Write>) -> Result<WriteOutcome, Error> {
+        self.ask_write(writes, false)
+    }
+
+    fn ask_write(&mut self, writes: Vec<Write>, only_check: bool) -> Result<WriteOutcome, Error> {
+        match self.ask(&Request::Write { writes, only_check }, Some(ANSWER_MS))? {
+            Response::Written(written) => Ok(WriteOutcome::Written(written)),
+            Response::NotWritten(problem) => Ok(WriteOutcome::Refused(problem)),
+            other => Err(unexpected(other)),
+        }
     }
 
     /// Ends a latched halt.

@@ -13,6 +13,7 @@ mod restarts;
 mod runner;
 mod serve;
 mod supervise;
+mod write;
 
 use crate::fault::FaultRecord;
 use crate::launch::{self, Bootstrap, Lifeline, Ready};
@@ -117,6 +118,8 @@ struct Keeper {
     change: Option<ChangeStatus>,
     counters: Counters,
     prepared: u64,
+    /// Writes that were ordered; tells the answer of one from that of another.
+    written: u64,
     revision: u64,
     /// The status as it was when the revision last moved, without figures.
     told: Option<Status>,
@@ -157,6 +160,7 @@ impl Keeper {
             change: None,
             counters: Counters::default(),
             prepared: 0,
+            written: 0,
             revision: 0,
             told: None,
             mesh: MeshSide::default(),
@@ -252,6 +256,14 @@ impl Keeper {
                 let (response, fds) = self.mailbox();
                 reply.send_with(response, fds);
             }
+            Request::Variables => {
+                let response = self.variables();
+                reply.send(response);
+            }
+            Request::Write { writes, only_check } => {
+                let response = self.write(&writes, only_check);
+                reply.send(response);
+            }
             Request::Acknowledge => {
                 let response = match self.acknowledge() {
                     Ok(()) => Response::Acknowledged,
@@ -280,7 +292,7 @@ impl Keeper {
             Report::Realtime(status) => self.realtime = status,
             Report::Started { pid } => tracing::info!(pid, "runner ready"),
             // Answers that nobody waits for any more.
-            Report::Prepared { .. } | Report::TookOver { .. } | Report::Parked => {}
+            Report::Prepared { .. } | Report::TookOver { .. } | Report::Parked | Report::Written { .. } => {}
         }
     }
 

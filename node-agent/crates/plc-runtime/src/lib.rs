@@ -31,6 +31,7 @@ pub mod task;
 pub mod testing;
 pub mod virt;
 mod wire;
+pub mod write;
 
 pub use error::Error;
 pub use rt::try_fifo;

@@ -4,12 +4,15 @@
 //! The keeper resolves paths ([`resolve()`]) and owns the mailbox; the runner's scan thread only copies. Nothing here
 //! knows how values travel.
 
+mod claims;
 mod incoming;
 mod outgoing;
 mod parts;
 mod place;
 mod resolve;
 
+pub(crate) use claims::Claims;
+pub(crate) use place::Places;
 pub use resolve::{Resolved, describe, resolve};
 
 use crate::Error;

@@ -7,6 +7,7 @@
 mod bundle;
 mod mesh;
 mod status;
+mod write;
 
 pub use bundle::{
     Bundle, FaultPolicy, Identity, IoSpec, OnRefused, ProgramSpec, RealtimeMode, Rename, RunMode,
@@ -18,6 +19,7 @@ pub use status::{
     ChangeState, ChangeStatus, Counters, Distribution, DriverState, DriverStatus, EngineKind, EngineStatus,
     Outputs, ProgramStatus, RealtimeStatus, Refusal, RefusalReason, State, Status, TaskStatus,
 };
+pub use write::{ValueChange, Variable, Write, Written};
 
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +68,16 @@ pub enum Request {
     },
     /// The present mailbox.
     Mailbox,
+    /// All variables with their types, and which of them may be written.
+    Variables,
+    /// Values for variables, all of them between two scans or none. Answered with [`Response::Written`] or
+    /// [`Response::NotWritten`].
+    Write {
+        /// At most 256.
+        writes: Vec<Write>,
+        /// Say only what would change.
+        only_check: bool,
+    },
     /// Ends a latched `SafeHalted`, and a `Halted` after too many crashes: the program starts again.
     Acknowledge,
     /// Ordered end: program stopped at a scan boundary, outputs safe, keeper gone after the answer.
@@ -92,6 +104,12 @@ pub enum Response {
     Mesh(MeshStatus),
     /// To [`Request::Mailbox`]. If there is one, its memory and its wake-up follow as descriptors.
     Mailbox(Option<Box<MailboxInfo>>),
+    /// To [`Request::Variables`].
+    Variables(Vec<Variable>),
+    /// To [`Request::Write`]: the next scan works with it, and whoever reads sees it already.
+    Written(Written),
+    /// To [`Request::Write`]: nothing was written, because of this one.
+    NotWritten(Problem),
     /// To [`Request::Acknowledge`].
     Acknowledged,
     /// To [`Request::Shutdown`]; the keeper ends when this is sent.

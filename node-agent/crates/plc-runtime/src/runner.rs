@@ -136,6 +136,7 @@ impl Runner {
                 let mesh = order.map(|order| bound(*order, fds)).transpose()?;
                 self.command(Command::Mesh(mesh));
             }
+            Order::Write { id, patches } => self.command(Command::Write { id, patches }),
             Order::Reset => {
                 if let Some(program) = &self.program {
                     let plan = Plan::new(&program.layout, &program.layout, &[], Keep::Retained);
@@ -258,6 +259,10 @@ fn forward(shared: &Shared, events: &Receiver<Event>) {
         let report = match event {
             Event::Good => Report::Good,
             Event::Parked => Report::Parked,
+            Event::Written { id, scan, patches } => {
+                drop(patches);
+                Report::Written { id, scan }
+            }
             Event::Unbound(old) => {
                 drop(old);
                 continue;

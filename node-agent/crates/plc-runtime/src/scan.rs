@@ -16,6 +16,7 @@ use crate::fault::FaultRecord;
 use crate::mesh::Bound;
 use crate::protocol::{FaultPolicy, WatchdogSpec};
 use crate::task::{self, BACKGROUND_INTERVAL_NS, Edge, Grid};
+use crate::write::Patch;
 use lineshaft_exchange::{
     BoardRef, FrameHeader, MAX_TASKS, Published, Quality, ScanRecord, ScanSide, ScanState, Writer,
 };
@@ -120,6 +121,8 @@ pub struct Scanner {
     /// Absolute time at which the task clock is 0.
     clock_base_ns: i64,
     scans: u64,
+    /// Task clock of the values that readers see.
+    shown_ns: i64,
     outputs: Outputs,
     /// What is published and received, if anything is.
     mesh: Option<Box<Bound>>,
@@ -148,6 +151,7 @@ impl Scanner {
             watch,
             clock_base_ns: now_ns,
             scans: 0,
+            shown_ns: 0,
             outputs: Outputs::new(0),
             mesh: None,
             shared: Published::default(),
@@ -233,6 +237,14 @@ impl Scanner {
     /// The machine, while nothing scans.
     pub fn machine_mut(&mut self) -> &mut Machine {
         &mut self.machine
+    }
+
+    /// Puts values from outside in place, between two scans. Readers see them at once.
+    pub fn write(&mut self, patches: &[Patch]) {
+        for patch in patches {
+            patch.apply(self.machine.state_mut());
+        }
+        self.publish(self.shown_ns);
     }
 
     /// The task clock begins anew.
@@ -374,6 +386,7 @@ impl Scanner {
     }
 
     fn publish(&mut self, now_ns: i64) {
+        self.shown_ns = now_ns;
         let header = FrameHeader { sequence: self.scans, time_ns: now_ns, quality: Quality::Good };
         let state = self.machine.state();
         self.snapshot.publish(header, |frame| {

@@ -49,7 +49,7 @@ fn raw(state: &[u8], offset: u32, of: Elementary) -> Option<u64> {
 }
 
 /// The bytes of an elementary integer, extended by its sign.
-fn integer(state: &[u8], offset: u32, of: Elementary) -> Option<i64> {
+pub(crate) fn integer(state: &[u8], offset: u32, of: Elementary) -> Option<i64> {
     let value = raw(state, offset, of)?;
     let shift = 64 - of.size() * 8;
     Some(if family(of) == Family::Unsigned { value as i64 } else { (value << shift) as i64 >> shift })

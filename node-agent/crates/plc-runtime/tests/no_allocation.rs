@@ -17,6 +17,7 @@ use lineshaft_plc_runtime::engine::{EngineKind, EngineOptions, Machine};
 use lineshaft_plc_runtime::mesh::{Bound, resolve};
 use lineshaft_plc_runtime::protocol::{FaultPolicy, OnStale, Subscription, WatchdogSpec};
 use lineshaft_plc_runtime::scan::{Outcome, Port, Scanner, Settings};
+use lineshaft_plc_runtime::write::Patch;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
@@ -66,6 +67,7 @@ VAR
   other : DINT;
   quality : BYTE;
   age : TIME;
+  written : INT;
 END_VAR
 t(IN := NOT t.Q, PT := T#30ms);
 c(CU := t.Q, PV := 5);
@@ -118,6 +120,7 @@ fn scans_allocate_nothing(kind: EngineKind) {
     place.initialise(&region).unwrap();
     let options = EngineOptions { kind, budget: None };
     let (bound, mut inbox, mut outbox) = mesh(&program);
+    let patches = [Patch::new(program.layout.find("Main.written").unwrap(), vec![7, 0])];
     let machine = Machine::new(program, Arc::new(AtomicU32::new(0)), options).unwrap();
     assert_eq!(machine.engine(), kind);
     let settings = Settings { fault: FaultPolicy::Halt, watchdog: WatchdogSpec::default() };
@@ -146,6 +149,8 @@ fn scans_allocate_nothing(kind: EngineKind) {
             inbox.alive(0, now);
         }
         let before = ALLOCATIONS.with(Cell::get);
+        // What is written from outside is made elsewhere and copied here.
+        scanner.write(&patches);
         let position = scanner.due(now).unwrap();
         let outcome = scanner.scan(position, &|| now);
         let allocations = ALLOCATIONS.with(Cell::get) - before;

@@ -1,6 +1,11 @@
 //! Variables of a program: what is shown of one scan's values.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
+
+use crate::console::page::percent;
+use crate::mesh::Received;
 
 use super::{Cell, Part, Row, Table, Tone, note};
 
@@ -10,10 +15,67 @@ pub(crate) const ROWS_MAX: usize = 200;
 const VALUE_CHARS_MAX: usize = 160;
 
 /// One variable and its value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Variable {
     pub(crate) path: String,
     pub(crate) value: String,
+    /// Name of its type; empty if it is not known.
+    pub(crate) ty: String,
+    /// Nothing else writes it.
+    pub(crate) writable: bool,
+    /// Where it comes from another runtime.
+    pub(crate) received: Option<Received>,
+}
+
+impl Variable {
+    /// With what is known of its value if it comes from another runtime.
+    pub(crate) fn with(mut self, received: &BTreeMap<String, Received>) -> Self {
+        self.received = received.get(&self.path.to_lowercase()).cloned();
+        self
+    }
+
+    fn cells(&self, writes: Option<&str>) -> Vec<Cell> {
+        let source = self.received.as_ref().map(|received| format!("from {}", received.from));
+        let quality = match &self.received {
+            None => Cell::default(),
+            Some(received) => {
+                let age = received.age_ms.map(|age| format!("{age} ms ago"));
+                quality(received.quality, received.stale).note(age.unwrap_or_default())
+            }
+        };
+        let write = match writes.filter(|_| self.writable) {
+            Some(page) => Cell::new("Write").href(format!("{page}/write?path={}", percent(&self.path))),
+            None => Cell::default(),
+        };
+        vec![
+            Cell::new(self.path.clone()).note(source.unwrap_or_default()),
+            Cell::new(self.ty.clone()),
+            Cell::new(self.value.clone()),
+            quality,
+            write,
+        ]
+    }
+}
+
+/// The quality of a received value, in words.
+pub(crate) fn quality(quality: u8, stale: bool) -> Cell {
+    let (text, tone) = match quality {
+        _ if stale => ("stale", Tone::Bad),
+        0x00 => ("good", Tone::Good),
+        0x04 => ("forced at the publisher", Tone::Good),
+        0x40 => ("a newer one is missing", Tone::Doubtful),
+        0x42 => ("uncertain at the source", Tone::Doubtful),
+        0x80 => ("stale", Tone::Bad),
+        0x81 => ("not connected", Tone::Bad),
+        0x82 => ("other type", Tone::Bad),
+        0x83 => ("refused", Tone::Bad),
+        0x84 => ("publisher stopped", Tone::Bad),
+        0x85 => ("bad at the source", Tone::Bad),
+        0x01..0x40 => ("good", Tone::Good),
+        0x41..0x80 => ("uncertain", Tone::Doubtful),
+        _ => ("bad", Tone::Bad),
+    };
+    Cell::new(text).tone(tone)
 }
 
 /// The variables of a program, members of structures each on their own, arrays whole.
@@ -31,7 +93,7 @@ fn collect(path: String, value: &Value, found: &mut Vec<Variable>) {
                 collect(path, member, found);
             }
         }
-        value => found.push(Variable { path, value: text(value) }),
+        value => found.push(Variable { path, value: text(value), ..Variable::default() }),
     }
 }
 
@@ -76,8 +138,8 @@ pub(crate) enum Look {
     Nothing(String),
 }
 
-/// The page.
-pub(crate) fn parts(look: &Look) -> Vec<Part> {
+/// The page. `writes` is its path, where the variables may be written.
+pub(crate) fn parts(look: &Look, writes: Option<&str>) -> Vec<Part> {
     let (said, shown) = match look {
         Look::Nothing(why) => (note("variables-note", Tone::Bad, why), [].as_slice()),
         Look::Values { scan, shown, all } => {
@@ -92,13 +154,10 @@ pub(crate) fn parts(look: &Look) -> Vec<Part> {
     let table = Table {
         id: "variables",
         title: String::new(),
-        columns: &["Variable", "Value"],
+        columns: &["Variable", "Type", "Value", "Quality", ""],
         rows: shown
             .iter()
-            .map(|variable| Row {
-                id: format!("var-{}", variable.path),
-                cells: vec![Cell::new(variable.path.clone()), Cell::new(variable.value.clone())],
-            })
+            .map(|variable| Row { id: format!("var-{}", variable.path), cells: variable.cells(writes) })
             .collect(),
         empty: "No variable fits.",
     };
@@ -139,14 +198,48 @@ mod tests {
     #[test]
     fn a_filter_finds_what_a_page_has_no_room_for() {
         let many: Vec<Variable> = (0..1000)
-            .map(|number| Variable { path: format!("Main.Speed{number}"), value: String::new() })
+            .map(|number| Variable { path: format!("Main.Speed{number}"), ..Variable::default() })
             .collect();
         let (shown, all) = filter(&many, "");
         assert_eq!((shown.len(), all), (ROWS_MAX, 1000));
         let (shown, all) = filter(&many, " speed123 ");
         assert_eq!((shown.len(), all), (1, 1));
-        let html =
-            parts(&Look::Values { scan: 3, shown: many[..ROWS_MAX].to_vec(), all: 1000 })[0].html.clone();
+        let html = parts(&Look::Values { scan: 3, shown: many[..ROWS_MAX].to_vec(), all: 1000 }, None)[0]
+            .html
+            .clone();
         assert!(html.contains("the first 200 of 1000"), "{html}");
+    }
+    #[test]
+    fn what_is_received_says_from_where_and_how_good_and_cannot_be_written() {
+        let received =
+            Received { from: "LineB:Status.PLCState".to_owned(), quality: 0, stale: false, age_ms: Some(41) };
+        let by_path = BTreeMap::from([("status.remotestate".to_owned(), received)]);
+        let variable = |path: &str, writable| {
+            let (path, ty, value) = (path.to_owned(), "DINT".to_owned(), "7".to_owned());
+            Variable { path, ty, value, writable, received: None }.with(&by_path)
+        };
+        let shown = vec![variable("Status.RemoteState", false), variable("Main.a&b", true)];
+        let look = Look::Values { scan: 3, shown, all: 2 };
+        let html = parts(&look, Some("/runtimes/n.r/variables"))[1].html.clone();
+        for text in
+            ["from LineB:Status.PLCState", "41 ms ago", ">good<", ">DINT<", "variables/write?path=Main.a%26b"]
+        {
+            assert!(html.contains(text), "{text}: {html}");
+        }
+        assert!(!html.contains("write?path=Status"), "{html}");
+        assert!(!parts(&look, None)[1].html.contains("/write?"), "whoever may not write is not led there");
+    }
+
+    #[test]
+    fn qualities_in_words() {
+        for (byte, stale, text) in [
+            (0, false, "good"),
+            (0, true, "stale"),
+            (0x40, false, "a newer one is missing"),
+            (0x84, false, "publisher stopped"),
+            (0xff, false, "bad"),
+        ] {
+            assert_eq!(quality(byte, stale).text, text);
+        }
     }
 }

@@ -43,6 +43,11 @@ impl MeshSide {
         MeshStatus { mailbox, problems: self.problems.clone() }
     }
 
+    /// What is in place.
+    pub(super) fn binding(&self) -> Option<&Binding> {
+        self.present.as_ref().map(|present| &present.binding)
+    }
+
     /// What of a bundle's variables and of the subscriptions a program has.
     pub(super) fn resolve(&self, layout: &Layout, publish: &[String]) -> Resolved {
         resolve(layout, publish, &self.wanted)

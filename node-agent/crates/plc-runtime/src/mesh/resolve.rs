@@ -1,5 +1,6 @@
 //! From paths to places: which variables of a program can be published and received, and where they lie.
 
+use super::claims::bits;
 use super::place::Places;
 use super::{Action, Binding, BitCopy, Copy, EntrySpec, parts};
 use crate::protocol::{Described, MailboxInfo, OnStale, Problem, ProblemReason, Slot, Subscription};
@@ -259,7 +260,7 @@ impl Writers {
     fn claim(&mut self, layout: &Layout, to: &str, targets: &[&(String, Place)]) -> Result<(), Problem> {
         let mut made = Vec::new();
         for (path, place) in targets {
-            let bits = bits(layout, *place);
+            let bits = bits(place.offset, layout.size_of(place.ty).max(1), place.bit);
             let before = self.claimed.range(..bits.end).next_back();
             if let Some((_, (_, other))) = before.filter(|(_, (end, _))| *end > bits.start) {
                 let message = if other == to {
@@ -276,14 +277,6 @@ impl Writers {
             made.push(bits.start);
         }
         Ok(())
-    }
-}
-
-fn bits(layout: &Layout, place: Place) -> Range<u64> {
-    let start = u64::from(place.offset) * 8;
-    match place.bit {
-        Some(bit) => start + u64::from(bit)..start + u64::from(bit) + 1,
-        None => start..start + u64::from(layout.size_of(place.ty).max(1)) * 8,
     }
 }
 

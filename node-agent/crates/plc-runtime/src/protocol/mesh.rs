@@ -38,7 +38,7 @@ pub enum OnStale {
     Fault,
 }
 
-/// A variable that cannot be published, received or described.
+/// A variable that cannot be published, received, described or written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// Its path, as asked for; that of a subscription is its `to`.
@@ -62,6 +62,8 @@ pub enum ProblemReason {
     WrongType,
     /// The substitute is no value of the variable's type.
     InvalidSubstitute,
+    /// What is to be written is no value of the variable's type.
+    InvalidValue,
     /// Everything together is too much.
     LimitExceeded,
 }

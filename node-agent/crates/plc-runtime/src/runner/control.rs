@@ -5,6 +5,7 @@ use crate::engine::EngineKind;
 use crate::fault::FaultRecord;
 use crate::mesh::Binding;
 use crate::protocol::{FaultPolicy, ProgramSpec, RealtimeMode, RealtimeStatus, Rename, WatchdogSpec};
+use crate::write::Patch;
 use lineshaft_exchange::MailboxPlan;
 use lineshaft_plc_compiler::Diagnostic;
 use lineshaft_plc_compiler::layout::Layout;
@@ -38,6 +39,11 @@ pub(crate) enum Order {
     },
     /// Publish and receive other variables, from the next scan on.
     Mesh(Option<Box<MeshOrder>>),
+    /// Put these values in place between two scans. Answered with [`Report::Written`].
+    Write {
+        id: u64,
+        patches: Vec<Patch>,
+    },
     /// Initial values, while it stands still; RETAIN and PERSISTENT variables keep theirs.
     Reset,
     /// Scan. The first good scan is answered with [`Report::Good`].
@@ -111,6 +117,11 @@ pub(crate) enum Report {
     },
     Good,
     Parked,
+    /// The values are in place, after this scan.
+    Written {
+        id: u64,
+        scan: u64,
+    },
     Fault {
         fault: Box<FaultRecord>,
         goes_on: bool,

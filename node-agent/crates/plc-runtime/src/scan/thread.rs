@@ -5,6 +5,7 @@ use crate::change::Plan;
 use crate::clock::{monotonic_ns, sleep_until};
 use crate::fault::FaultRecord;
 use crate::mesh::Bound;
+use crate::write::Patch;
 use lineshaft_exchange::BoardRef;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::Duration;
@@ -34,6 +35,11 @@ pub(crate) enum Command {
     Settings(Settings),
     /// Other variables that are published and received.
     Mesh(Option<Box<Bound>>),
+    /// Values from outside.
+    Write {
+        id: u64,
+        patches: Vec<Patch>,
+    },
     /// Initial values, except for what the plan carries over.
     Reset(Plan),
     Run,
@@ -52,6 +58,8 @@ pub(crate) enum Event {
     Fault { fault: Box<FaultRecord>, goes_on: bool },
     /// The new program is in place. The old machine is given back because freeing memory is no work for a scan.
     TookOver { old: Box<Occupant>, took_ns: u64 },
+    /// The values are in place, given back for that reason too.
+    Written { id: u64, scan: u64, patches: Vec<Patch> },
     /// What was published and received before, given back for the same reason.
     Unbound(Option<Box<Bound>>),
 }
@@ -157,6 +165,10 @@ impl ScanThread {
             Command::Mesh(mesh) => {
                 let old = self.scanner.bind(mesh, monotonic_ns());
                 self.tell(Event::Unbound(old));
+            }
+            Command::Write { id, patches } => {
+                self.scanner.write(&patches);
+                self.tell(Event::Written { id, scan: self.scanner.scans(), patches });
             }
             Command::Run => {
                 if !self.running {
