@@ -38,12 +38,14 @@ pub async fn run(
     let metrics = Metrics::register(&options.registry)?;
     let store = Store::open(keepers(&options.state_dir))?;
     let contents = store.load()?;
+    let (memory, mut remembered) = mesh::Memory::open(&options.state_dir.join("mesh").join("objects"))?;
     options.readiness.wait_for("the API server");
 
     let (known_client, client_seen) = watch::channel(None);
     let (teller, publisher) = events::channel(&options.node_name, client_seen.clone(), metrics.clone());
     let api = Reachability::default();
-    let (runtimes, keepers) = (watch::Sender::new(Arc::default()), watch::Sender::new(Arc::default()));
+    let runtimes = watch::Sender::new(Arc::new(remembered.take_runtimes()));
+    let keepers = watch::Sender::new(Arc::default());
     let context = mesh::Context {
         options: options.clone(),
         client: client_seen.clone(),
@@ -51,7 +53,8 @@ pub async fn run(
         teller: teller.clone(),
         metrics: metrics.clone(),
     };
-    let mesh = tokio::spawn(mesh::run(context, runtimes.subscribe(), keepers.subscribe(), shutdown.clone()));
+    let (known, kept) = (runtimes.subscribe(), keepers.subscribe());
+    let mesh = tokio::spawn(mesh::run(context, (memory, remembered), known, kept, shutdown.clone()));
     let shared = Shared {
         runtimes,
         keepers,

@@ -28,6 +28,7 @@ use super::mirror::Mirror;
 use super::pairer::{Pairer, claimed_peers};
 use super::peers::{self, Knowledge};
 use super::plan::{self, Plan, Seen, Wanted};
+use super::remembered::{Memory, Remembered, Revision};
 use super::subscriptions;
 use super::thread::{Claimed, Mesh, Outlet, Served, View};
 use super::writer::{Status, Write, Writer};
@@ -53,9 +54,10 @@ pub(crate) struct Context {
     pub(crate) metrics: Metrics,
 }
 
-/// Runs the mesh of this node until `shutdown`.
+/// Runs the mesh of this node until `shutdown`; until the API server says what there is, with what is remembered.
 pub(crate) async fn run(
     context: Context,
+    (mut memory, remembered): (Memory, Remembered),
     mut runtimes: watch::Receiver<Arc<Runtimes>>,
     mut keepers: watch::Receiver<Arc<Keepers>>,
     shutdown: CancellationToken,
@@ -70,7 +72,7 @@ pub(crate) async fn run(
         wanted,
     };
     let writing = tokio::spawn(api_writer.run());
-    let mut controller = Controller::new(context, writes);
+    let mut controller = Controller::new(context, remembered, writes);
     let mut watches = Watches::none();
     if let Some(client) = client.borrow_and_update().clone() {
         watches = Watches::of(&controller.context.options, client);
@@ -81,6 +83,9 @@ pub(crate) async fn run(
         controller.runtimes = runtimes.borrow_and_update().clone();
         controller.keepers = keepers.borrow_and_update().clone();
         controller.pass();
+        if controller.is_told() {
+            memory.keep(controller.revision(), || controller.remember()).await;
+        }
         tokio::select! {
             () = shutdown.cancelled() => break,
             changed = client.changed(), if client.has_changed().is_ok() => {
@@ -216,7 +221,7 @@ struct Controller {
 }
 
 impl Controller {
-    fn new(context: Context, writes: watch::Sender<Vec<Write>>) -> Self {
+    fn new(context: Context, remembered: Remembered, writes: watch::Sender<Vec<Write>>) -> Self {
         Self {
             pairer: Pairer::new(context.teller.clone()),
             context,
@@ -224,9 +229,9 @@ impl Controller {
             keepers: Arc::default(),
             mailboxes: Mailboxes::default(),
             requests: JoinSet::new(),
-            peers: Mirror::default(),
+            peers: Mirror::remembering(remembered.peers),
             pairings: Mirror::default(),
-            subscriptions: Mirror::default(),
+            subscriptions: Mirror::remembering(remembered.subscriptions),
             network: Network::default(),
             claims: JoinSet::new(),
             plan: Plan::default(),
@@ -244,6 +249,20 @@ impl Controller {
                 see(&mut self.subscriptions, event, "MeshSubscription", &self.context);
             }
         }
+    }
+
+    /// Whether the API server has said what there is.
+    fn is_told(&self) -> bool {
+        self.peers.is_listed() && self.subscriptions.is_listed()
+    }
+
+    fn revision(&self) -> Revision {
+        (self.runtimes.clone(), self.peers.revision(), self.subscriptions.revision())
+    }
+
+    fn remember(&self) -> Remembered {
+        let runtimes = taking_part(&self.runtimes, &self.subscriptions);
+        Remembered::of(&runtimes, self.peers.all(), self.subscriptions.all())
     }
 
     /// Everything that can be done now.
@@ -351,6 +370,9 @@ impl Controller {
     }
 
     fn say_of_subscriptions(&self, seen: &Seen, now: Timestamp) -> Vec<Write> {
+        if !self.subscriptions.is_listed() {
+            return Vec::new();
+        }
         let reports = self.mailboxes.reports(&self.subscriptions);
         let knowledge = subscriptions::Knowledge { plan: &self.plan, seen, reports: &reports, now };
         let changed = self.subscriptions.all().filter_map(|object| {

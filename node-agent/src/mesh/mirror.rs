@@ -7,23 +7,32 @@ use kube::core::DeserializeGuard;
 use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
 
+use super::remembered::by_uid;
+
 /// Objects by UID.
 pub(crate) struct Mirror<K> {
     objects: BTreeMap<String, Arc<K>>,
     /// A list that has begun.
     listing: Option<BTreeMap<String, Arc<K>>>,
     listed: bool,
+    revision: u64,
 }
 
 impl<K> Default for Mirror<K> {
     fn default() -> Self {
-        Self { objects: BTreeMap::new(), listing: None, listed: false }
+        Self { objects: BTreeMap::new(), listing: None, listed: false, revision: 0 }
     }
 }
 
 impl<K: Resource> Mirror<K> {
+    /// Objects that were there when the API server was last heard: they count until there is a complete list.
+    pub(crate) fn remembering(objects: Vec<K>) -> Self {
+        Self { objects: by_uid(objects), ..Self::default() }
+    }
+
     /// Takes an event. An object that cannot be read stays what it was.
     pub(crate) fn see(&mut self, event: Event<DeserializeGuard<K>>) {
+        self.revision += 1;
         match event {
             Event::Init => self.listing = Some(BTreeMap::new()),
             Event::InitApply(DeserializeGuard(object)) => {
@@ -54,6 +63,11 @@ impl<K: Resource> Mirror<K> {
     /// Whether there has been a complete list: before that, what is not here may still be there.
     pub(crate) fn is_listed(&self) -> bool {
         self.listed
+    }
+
+    /// Moves with every event.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// All of them.

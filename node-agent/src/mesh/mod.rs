@@ -2,9 +2,10 @@
 //!
 //! Data flows one way. What the API server says ([`mirror`], [`local`]) and what the network says make a [`plan`], which
 //! the [`thread`] that has the sockets follows; what it sees comes back as a value and makes, with what people want
-//! ([`pairings`]), what is said of [`peers`] and [`subscriptions`] and written by the [`writer`]. Values
-//! lie in the [`mailboxes`] of runtimes: a [`reader`] takes what is published away, what arrives is [`shown`]. The
-//! [`board`] has what is known at this moment, for the console. Start reading at [`controller`].
+//! ([`pairings`]), what is said of [`peers`] and [`subscriptions`] and written by the [`writer`]; what the API server
+//! said is [`remembered`] on the disk. Values lie in the [`mailboxes`] of runtimes: a [`reader`] takes what is published
+//! away, what arrives is [`shown`]. The [`board`] has what is known at this moment, for the console. Start reading at
+//! [`controller`].
 
 mod board;
 mod controller;
@@ -16,6 +17,7 @@ mod pairings;
 mod peers;
 mod plan;
 mod reader;
+mod remembered;
 mod shown;
 mod subscriptions;
 mod thread;
@@ -25,3 +27,4 @@ pub use board::MeshBoard;
 pub(crate) use board::Received;
 pub(crate) use controller::{Context, Runtimes, run};
 pub(crate) use mailboxes::{Keepers, Keeping};
+pub(crate) use remembered::Memory;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
-use kube::{Api, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use lineshaft_crds::condition::find;
 use lineshaft_crds::mesh_peer::Trust;
 use lineshaft_crds::{MeshPeer, MeshSubscription, Pairing, PlcRuntime, program_hash};
@@ -64,6 +64,15 @@ impl Site {
     }
 
     fn start(&mut self) {
+        self.start_with(std::future::ready(self.namespace.client()));
+    }
+
+    /// As on a day on which the API server is away.
+    fn start_offline(&mut self) {
+        self.start_with(std::future::pending());
+    }
+
+    fn start_with(&mut self, client: impl Future<Output = Client> + Send + 'static) {
         let state = self.state.path().join("state");
         let exe = default_exe().expect("cargo build -p lineshaft-plc-runtime makes lineshaft-plc");
         let mut options = Options::new(self.node.clone(), state, exe);
@@ -72,7 +81,6 @@ impl Site {
         self.namespace.name().clone_into(&mut options.lease_namespace);
         options.mesh = MeshOptions { mdns_port: self.mdns_port, ..MeshOptions::default() };
         let shutdown = CancellationToken::new();
-        let client = std::future::ready(self.namespace.client());
         self.agent = Some((shutdown.clone(), tokio::spawn(run(client, options, shutdown))));
     }
 
@@ -376,4 +384,49 @@ async fn a_subscription_that_changes_keeps_the_values_of_what_stays() {
     a.subscriptions().patch("remote", &PatchParams::default(), &sound).await.unwrap();
     a.subscribed("remote", "Compatible", "Compatible").await;
     eventually(SOON, "both", async || (a.value("Main.other")?.as_i64() > now).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn agents_that_start_without_the_api_server_go_on_with_what_it_said_last() {
+    let mdns_port = free_port();
+    let mut a = Site::new("LineG", mdns_port).await;
+    let mut b = Site::new("LineH", mdns_port).await;
+    a.subscribe(
+        "remote",
+        json!({
+            "to": "Main.remote", "from": {"peer": "LineH", "variable": "Main.n"},
+            "timeoutMilliseconds": 1000, "quality": "Main.quality",
+        }),
+    )
+    .await;
+    a.sees(&b, |peer| trust(peer) == Some(Trust::Unpaired)).await;
+    let (_, code) = b.offer().await;
+    a.claim(&b, &code).await;
+    a.subscribed("remote", "Fresh", "AllFresh").await;
+    a.stop().await;
+    b.stop().await;
+
+    b.start_offline();
+    a.start_offline();
+    let arrives = async || (a.value("Main.remote")?.as_i64() > Some(0)).then_some(());
+    eventually(SOON, "a value of the peer", arrives).await;
+    let is_good = async || (a.value("Main.quality")?.as_i64() == Some(0)).then_some(());
+    eventually(SOON, "a good quality", is_good).await;
+    let now = a.value("Main.remote").and_then(|value| value.as_i64());
+    eventually(SOON, "newer", async || (a.value("Main.remote")?.as_i64() > now).then_some(())).await;
+
+    // What was deleted meanwhile ends when the API server is back.
+    a.stop().await;
+    a.subscriptions().delete("remote", &DeleteParams::default()).await.unwrap();
+    a.start();
+    let now = async || {
+        let before = a.value("Main.remote")?;
+        let scans = a.value("Main.n")?.as_i64();
+        eventually(SOON, "ten more scans", async || {
+            (a.value("Main.n")?.as_i64() > scans.map(|n| n + 10)).then_some(())
+        })
+        .await;
+        (a.value("Main.remote")? == before).then_some(())
+    };
+    eventually(SOON, "no value of the peer any more", now).await;
 }
