@@ -100,6 +100,7 @@ fn status(object: &MeshPeer, knowledge: &Knowledge<'_>) -> Option<MeshPeerStatus
     let trust = match (pin, link) {
         (None, _) => Trust::Unpaired,
         (Some(_), Some(link)) if link.revoked => Trust::RevokedByPeer,
+        (Some(_), Some(LinkStatus { connected: false, key_mismatch: Some(_), .. })) => Trust::KeyMismatch,
         (Some(_), _) => Trust::Paired,
     };
     let condition = |type_, status: bool, reason, message: String| {
@@ -112,6 +113,7 @@ fn status(object: &MeshPeer, knowledge: &Knowledge<'_>) -> Option<MeshPeerStatus
         Trust::RevokedByPeer => (false, "RevokedByPeer"),
         Trust::KeyMismatch => (false, "KeyMismatch"),
     };
+    let doubt = link.filter(|_| trust == Trust::KeyMismatch).map(key_mismatch).unwrap_or_default();
     let (reachable, how, message) = reachability(present, link);
     let advert = sighting.map(|peer| &peer.advert);
     let named = link.and_then(|link| link.runtimes.iter().find(|info| info.id.parse().ok() == runtime));
@@ -133,7 +135,7 @@ fn status(object: &MeshPeer, knowledge: &Knowledge<'_>) -> Option<MeshPeerStatus
         trust: Some(trust),
         observers: observes.then(|| observer(object, knowledge, sighting, link)).into_iter().collect(),
         conditions: vec![
-            condition(TRUSTED, trusted, why, String::new()),
+            condition(TRUSTED, trusted, why, doubt),
             condition(REACHABLE, reachable, how, message),
         ],
         ..MeshPeerStatus::default()
@@ -146,6 +148,14 @@ fn only_runtime(link: &LinkStatus) -> Option<RuntimeId> {
         [only] => only.id.parse().ok(),
         _ => None,
     }
+}
+
+fn key_mismatch(link: &LinkStatus) -> String {
+    let shown = link.key_mismatch.map(|key| key.to_string()).unwrap_or_default();
+    format!(
+        "whoever answers in its place has the key {shown}, which is not the one that was paired: if the peer was set up \
+         anew or has changed its key meanwhile, delete the Pairing and pair again"
+    )
 }
 
 fn reachability(present: bool, link: Option<&LinkStatus>) -> (bool, &'static str, String) {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lineshaft_exchange::{OutboxReader, Wakeup};
+use lineshaft_mesh::clock::Clock;
 use lineshaft_mesh::discovery::{Change, Discovery, Label, Settings, VersionText};
 use lineshaft_mesh::identity::{FileError, Fingerprint, Identity};
 use lineshaft_mesh::link::{Endpoint, Hub};
@@ -102,7 +103,8 @@ impl Mesh {
         }
         let (trust, door, hub) = (Arc::new(trust), Arc::new(Door::default()), Arc::new(Hub::default()));
         let record = directory.join("guard.json");
-        let offers = Offers::open(&record, identity.clone(), node.to_owned(), trust.clone(), door.clone())?;
+        let (name, clock) = (node.to_owned(), Clock::default());
+        let offers = Offers::open(&record, identity.clone(), name, trust.clone(), door.clone(), clock)?;
         let site = options.site.clone().unwrap_or_else(|| identity.agent().to_string());
         let me = Me {
             agent: identity.agent(),

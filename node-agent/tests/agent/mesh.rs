@@ -430,3 +430,36 @@ async fn agents_that_start_without_the_api_server_go_on_with_what_it_said_last()
     };
     eventually(SOON, "no value of the peer any more", now).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_with_another_key_is_none_until_it_is_paired_again() {
+    let mdns_port = free_port();
+    let a = Site::new("LineI", mdns_port).await;
+    let mut b = Site::new("LineJ", mdns_port).await;
+    a.subscribe("remote", json!({"to": "Main.remote", "from": {"peer": "LineJ", "variable": "Main.n"}}))
+        .await;
+    a.sees(&b, |peer| trust(peer) == Some(Trust::Unpaired)).await;
+    let (_, code) = b.offer().await;
+    let claim = a.claim(&b, &code).await;
+    let claimed = a.paired(&claim, "Paired").await;
+    a.subscribed("remote", "Fresh", "AllFresh").await;
+
+    // Somebody sets B up anew, or has taken its address.
+    b.stop().await;
+    let key = b.state.path().join("state/mesh/identity.key");
+    std::fs::remove_file(key).unwrap();
+    b.start();
+    let peer = a.sees(&b, |peer| trust(peer) == Some(Trust::KeyMismatch)).await;
+    let trusted = find(&peer.status.as_ref().unwrap().conditions, "Trusted").unwrap().clone();
+    assert_eq!(trusted.reason, "KeyMismatch");
+    assert!(trusted.message.contains("pair again"), "{}", trusted.message);
+    a.subscribed("remote", "Fresh", "Stale").await;
+
+    a.pairings().delete(&claim, &DeleteParams::default()).await.unwrap();
+    wait_gone(&a.pairings(), &claimed, SOON).await;
+    let (_, code) = b.offer().await;
+    let claim = a.pair("claim", json!({"claim": {"address": b.listen.to_string(), "code": code}})).await;
+    a.paired(&claim, "Paired").await;
+    a.sees(&b, |peer| trust(peer) == Some(Trust::Paired)).await;
+    a.subscribed("remote", "Fresh", "AllFresh").await;
+}

@@ -7,7 +7,9 @@
 mod backoff;
 mod endpoint;
 mod error;
+mod hall;
 mod hub;
+mod meter;
 mod receiving;
 mod sending;
 mod session;

@@ -6,8 +6,8 @@
 //! [`PAIRING_ALPN`] alone; [`crate::link`] sees to that before any stream is read.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
@@ -15,8 +15,8 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
+use crate::clock::Clock;
 use crate::identity::{Fingerprint, Identity, certificate_key};
-use crate::now_ns;
 use crate::trust::Trust;
 
 /// Application protocol of values.
@@ -27,11 +27,17 @@ pub const PAIRING_ALPN: &[u8] = crate::pairing::handshake::PROTOCOL.as_bytes();
 /// Whether strangers may finish a handshake: while a pairing is offered, and no longer.
 #[derive(Debug, Default)]
 pub struct Door {
+    clock: Clock,
     open_until_ns: AtomicU64,
 }
 
 impl Door {
-    /// Opens it until a time of the monotonic clock.
+    /// A closed one.
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, open_until_ns: AtomicU64::new(0) }
+    }
+
+    /// Opens it until a time of its clock.
     pub fn open_until(&self, time_ns: u64) {
         self.open_until_ns.store(time_ns, Ordering::Release);
     }
@@ -43,7 +49,7 @@ impl Door {
 
     /// Whether it is open.
     pub fn is_open(&self) -> bool {
-        now_ns() < self.open_until_ns.load(Ordering::Acquire)
+        self.clock.now_ns() < self.open_until_ns.load(Ordering::Acquire)
     }
 }
 
@@ -75,14 +81,21 @@ pub fn server(
     Ok(config)
 }
 
-/// The TLS of the dialling side.
-pub fn client(identity: &Identity, expected: Expected) -> Result<rustls::ClientConfig, Error> {
+/// The key of a server that was not the expected one.
+pub type OtherKey = Arc<OnceLock<Fingerprint>>;
+
+/// The TLS of the dialling side. A server that is refused for its key leaves it in `shown`.
+pub fn client(
+    identity: &Identity,
+    expected: Expected,
+    shown: OtherKey,
+) -> Result<rustls::ClientConfig, Error> {
     let alpn = match expected {
         Expected::Keys(_) => MESH_ALPN,
         Expected::Stranger => PAIRING_ALPN,
     };
     let provider = provider();
-    let verifier = Arc::new(Callee { expected, provider: provider.clone() });
+    let verifier = Arc::new(Callee { expected, shown, provider: provider.clone() });
     let mut config = rustls::ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
@@ -107,6 +120,7 @@ struct Callers {
 /// Judges a server.
 struct Callee {
     expected: Expected,
+    shown: OtherKey,
     provider: Arc<CryptoProvider>,
 }
 
@@ -168,7 +182,11 @@ impl ServerCertVerifier for Callee {
     ) -> Result<ServerCertVerified, Error> {
         let key = key_of(certificate)?;
         match &self.expected {
-            Expected::Keys(keys) if !keys.contains(&key) => Err(refused()),
+            Expected::Keys(keys) if !keys.contains(&key) => {
+                // Of several the first one will do.
+                let _ = self.shown.set(key);
+                Err(refused())
+            }
             Expected::Keys(_) | Expected::Stranger => Ok(ServerCertVerified::assertion()),
         }
     }

@@ -126,11 +126,14 @@ fn connections_of_paired_peers_show() {
         last_error: error.map(str::to_owned),
         ..LinkStatus::default()
     };
+    let another_key = |link| LinkStatus { key_mismatch: Some(Fingerprint::of_public_key(b"other")), ..link };
     for (link, trust, reachable) in [
         (link(true, false, None), Trust::Paired, "Connected"),
         (link(false, false, Some("timed out")), Trust::Paired, "DialFailed"),
         (link(false, false, None), Trust::Paired, "Seen"),
         (link(false, true, Some("closed")), Trust::RevokedByPeer, "Seen"),
+        (another_key(link(false, false, Some("another key"))), Trust::KeyMismatch, "DialFailed"),
+        (another_key(link(true, false, None)), Trust::Paired, "Connected"),
     ] {
         let status = said(&discovered(&json!({})), &paired(sighting(true), link), 100).unwrap();
         assert_eq!((status.trust, reason(&status, REACHABLE).as_str()), (Some(trust), reachable));

@@ -23,25 +23,39 @@ pub enum FrameError {
 #[derive(Debug, Default)]
 pub struct FrameReader {
     bytes: Vec<u8>,
+    /// Up to here all has been read.
+    read: usize,
+    frames: u64,
 }
 
 impl FrameReader {
     /// Takes what has arrived; any pieces will do.
     pub fn push(&mut self, bytes: &[u8]) {
+        // Once for many frames: a peer that sends small ones would have us move the rest for each of them.
+        self.bytes.drain(..self.read);
+        self.read = 0;
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Frames so far, with those that were passed over.
+    pub fn frames(&self) -> u64 {
+        self.frames
     }
 
     /// The next message, if all of it is here. Unknown ones are passed over.
     pub fn next_message(&mut self) -> Result<Option<Message>, FrameError> {
         loop {
-            let Some((head, rest)) = self.bytes.split_first_chunk::<HEAD_LEN>() else { return Ok(None) };
+            let Some((head, rest)) = self.bytes[self.read..].split_first_chunk::<HEAD_LEN>() else {
+                return Ok(None);
+            };
             let len = u32::from_le_bytes(*head) as usize;
             if len > MAX_FRAME {
                 return Err(FrameError::TooLong(len));
             }
             let Some(json) = rest.get(..len) else { return Ok(None) };
             let value: Value = serde_json::from_slice(json)?;
-            self.bytes.drain(..HEAD_LEN + len);
+            self.read += HEAD_LEN + len;
+            self.frames += 1;
             if is_known(&value) {
                 return Ok(Some(serde_json::from_value(value)?));
             }

@@ -39,6 +39,10 @@ pub struct Limits {
     pub flows: usize,
     /// Bytes of values a second that the agent may still promise.
     pub bytes_per_second: u64,
+    /// Values that the connection may still have.
+    pub slots: usize,
+    /// Bytes of memory that the publisher still sets aside for them.
+    pub memory: u64,
 }
 
 /// A flow that is to be set up.
@@ -142,8 +146,12 @@ fn judge(
     }
     let longest = u64::from(offered.schema.codec().wire_len().longest());
     let bytes_per_second = longest.saturating_mul(1_000_000) / interval_us;
-    limits.bytes_per_second =
-        limits.bytes_per_second.checked_sub(bytes_per_second).ok_or((Reason::RateExceeded, None))?;
+    let memory = u64::from(offered.schema.codec().memory_len());
+    let slots = limits.slots.checked_sub(1).ok_or((Reason::LimitExceeded, None))?;
+    let memory = limits.memory.checked_sub(memory).ok_or((Reason::LimitExceeded, None))?;
+    let rate = limits.bytes_per_second.checked_sub(bytes_per_second);
+    let bytes_per_second = rate.ok_or((Reason::RateExceeded, None))?;
+    *limits = Limits { bytes_per_second, slots, memory, ..*limits };
     Ok((every_scans, Granted { i: entry.i, variable: offered.clone(), deadband }))
 }
 

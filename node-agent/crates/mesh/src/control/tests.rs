@@ -46,7 +46,7 @@ fn catalogue() -> Catalogue {
     catalogue
 }
 
-const PLENTY: Limits = Limits { flows: 1_024, bytes_per_second: 20_000_000 };
+const PLENTY: Limits = Limits { flows: 1_024, bytes_per_second: 20_000_000, slots: 65_536, memory: 64 << 20 };
 
 fn reasons(refused: &[Refused]) -> Vec<(u32, Reason)> {
     refused.iter().map(|r| (r.i, r.reason)).collect()

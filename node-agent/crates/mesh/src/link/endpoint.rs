@@ -7,24 +7,28 @@ use std::time::{Duration, Instant};
 
 use quinn::{AsyncUdpSocket, Connection, Incoming, Runtime as _};
 use rand_core::RngCore;
+use rustix::net::sockopt::{
+    set_socket_recv_buffer_size, set_socket_recv_buffer_size_force, set_socket_send_buffer_size,
+};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::backoff::Backoff;
+use super::hall::{Hall, Verdict};
 use super::hub::{Active, Hub};
 use super::session::{self, Ends};
 use super::{Close, LinkError, Remote, authenticate, transport};
 use crate::hex::Hex;
 use crate::identity::{AgentId, Fingerprint, Identity};
-use crate::tls::{self, Door, Expected};
+use crate::tls::{self, Door, Expected, OtherKey};
 use crate::trust::Trust;
 
 /// A handshake that takes longer comes to nothing.
 const HANDSHAKE: Duration = Duration::from_secs(5);
-/// Handshakes under way; more are refused.
-const MAX_HANDSHAKES: usize = 64;
-/// Above so many, an address must first show that it receives what is sent to it.
-const VALIDATE_ABOVE: usize = 16;
+/// Peers that are connected; more are refused.
+const MAX_PEERS: usize = 256;
+/// What waits to be received or sent: the values of all peers at once, and what somebody sends who means harm.
+const SOCKET_BUFFER: usize = 4 << 20;
 
 /// Stands in errors for the address of a socket that does not know its own.
 const UNKNOWN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
@@ -68,6 +72,7 @@ impl Endpoint {
     ) -> Result<(Self, mpsc::Receiver<(Connection, Fingerprint)>), LinkError> {
         let refused = |source| LinkError::Listen { address, source };
         let socket = UdpSocket::bind(address).map_err(refused)?;
+        enlarge(&socket);
         let socket = quinn::TokioRuntime.wrap_udp_socket(socket).map_err(refused)?;
         Self::over(socket, identity, site, trust, door, hub)
     }
@@ -116,7 +121,8 @@ impl Endpoint {
 
     /// Dials an agent that is to be paired with, whoever it is.
     pub async fn connect_to_pair(&self, address: SocketAddr) -> Result<Connection, LinkError> {
-        let config = transport::client(tls::client(&self.shared.identity, Expected::Stranger)?)?;
+        let tls = tls::client(&self.shared.identity, Expected::Stranger, OtherKey::default())?;
+        let config = transport::client(tls)?;
         let connecting = self.shared.quic.connect_with(config, address, &server_name(None))?;
         let timed_out = LinkError::Connection(quinn::ConnectionError::TimedOut);
         Ok(tokio::time::timeout(HANDSHAKE, connecting).await.map_err(|_| timed_out)??)
@@ -130,32 +136,42 @@ impl Endpoint {
     }
 }
 
+/// As far as the kernel lets us: beyond its limit with the right to administer networks only.
+fn enlarge(socket: &UdpSocket) {
+    if set_socket_recv_buffer_size_force(socket, SOCKET_BUFFER).is_err() {
+        let _ = set_socket_recv_buffer_size(socket, SOCKET_BUFFER);
+    }
+    let _ = set_socket_send_buffer_size(socket, SOCKET_BUFFER);
+}
+
 async fn accept(shared: Arc<Shared>) {
-    let mut handshakes = JoinSet::new();
+    let mut hall = Hall::default();
     loop {
         tokio::select! {
             incoming = shared.quic.accept() => {
                 let Some(incoming) = incoming else { return };
-                admit(&shared, incoming, &mut handshakes);
+                admit(&shared, incoming, &mut hall);
             }
-            Some(_) = handshakes.join_next() => {}
+            Some(_) = hall.handshakes.join_next() => hall.leave(),
         }
     }
 }
 
-fn admit(shared: &Arc<Shared>, incoming: Incoming, handshakes: &mut JoinSet<()>) {
-    if handshakes.len() >= MAX_HANDSHAKES {
-        incoming.refuse();
-    } else if handshakes.len() >= VALIDATE_ABOVE && !incoming.remote_address_validated() {
+fn admit(shared: &Arc<Shared>, incoming: Incoming, hall: &mut Hall) {
+    match hall.judge(&incoming, |host| shared.hub.is_known(host)) {
+        Verdict::Welcome(present) => {
+            let shared = shared.clone();
+            hall.handshakes.spawn(async move {
+                if let Ok(Ok(connection)) = tokio::time::timeout(HANDSHAKE, incoming).await {
+                    welcome(&shared, connection);
+                }
+                drop(present);
+            });
+        }
         // Fails only for an address that is validated, which was just asked.
-        let _ = incoming.retry();
-    } else {
-        let shared = shared.clone();
-        handshakes.spawn(async move {
-            if let Ok(Ok(connection)) = tokio::time::timeout(HANDSHAKE, incoming).await {
-                welcome(&shared, connection);
-            }
-        });
+        Verdict::Prove => drop(incoming.retry()),
+        Verdict::Refuse => incoming.refuse(),
+        Verdict::Ignore => incoming.ignore(),
     }
 }
 
@@ -216,7 +232,12 @@ async fn dial(shared: Arc<Shared>, peer: AgentId, mut addresses: watch::Receiver
                 shared.converse(connection, peer, true).await;
             }
             Err(error) => {
-                shared.hub.update_link(peer, |link| link.last_error = Some(error.to_string()));
+                shared.hub.update_link(peer, |link| {
+                    if let LinkError::KeyMismatch { shown, .. } = error {
+                        link.key_mismatch = Some(shown);
+                    }
+                    link.last_error = Some(error.to_string());
+                });
                 shared.hub.link_changed();
             }
         }
@@ -233,16 +254,22 @@ async fn dial(shared: Arc<Shared>, peer: AgentId, mut addresses: watch::Receiver
 impl Shared {
     async fn connect(&self, peer: AgentId, addresses: &[SocketAddr]) -> Result<Connection, LinkError> {
         let pin = self.trust.pin_of(peer).ok_or(LinkError::Untrusted)?;
-        let tls = tls::client(&self.identity, Expected::Keys(pin.keys.clone()))?;
-        let config = transport::client(tls)?;
         let name = server_name(pin.keys.first());
         let mut last = LinkError::Unexpected("no address is known");
         for &address in addresses {
-            let connecting = self.quic.connect_with(config.clone(), address, &name)?;
-            match tokio::time::timeout(HANDSHAKE, connecting).await {
+            let shown = OtherKey::default();
+            let tls = tls::client(&self.identity, Expected::Keys(pin.keys.clone()), shown.clone())?;
+            let connecting = self.quic.connect_with(transport::client(tls)?, address, &name)?;
+            let error = match tokio::time::timeout(HANDSHAKE, connecting).await {
                 Ok(Ok(connection)) => return Ok(connection),
-                Ok(Err(error)) => last = error.into(),
-                Err(_) => last = LinkError::Connection(quinn::ConnectionError::TimedOut),
+                Ok(Err(error)) => error.into(),
+                Err(_) => LinkError::Connection(quinn::ConnectionError::TimedOut),
+            };
+            // That somebody else answers says more than that nobody does.
+            match shown.get() {
+                Some(&shown) => last = LinkError::KeyMismatch { address, shown },
+                None if matches!(last, LinkError::KeyMismatch { .. }) => {}
+                None => last = error,
             }
         }
         Err(last)
@@ -252,8 +279,8 @@ impl Shared {
     async fn converse(&self, connection: Connection, peer: AgentId, dialled: bool) {
         let ends = Ends { me: self.identity.agent(), site: self.site.clone(), peer, dialled };
         let id = connection.stable_id();
-        if !self.register(&connection, &ends) {
-            session::refuse(&connection, &LinkError::Duplicate);
+        if let Err(refused) = self.register(&connection, &ends) {
+            session::refuse(&connection, &refused);
             return;
         }
         let address = connection.remote_address();
@@ -261,6 +288,7 @@ impl Shared {
             link.connected = true;
             link.address = Some(address);
             link.revoked = false;
+            link.key_mismatch = None;
             link.last_error = None;
         });
         self.hub.link_changed();
@@ -280,18 +308,20 @@ impl Shared {
 
     /// Whether this connection is the one that stays. A new one of the same direction means that the peer has lost
     /// the old one.
-    fn register(&self, connection: &Connection, ends: &Ends) -> bool {
+    fn register(&self, connection: &Connection, ends: &Ends) -> Result<(), LinkError> {
         let mut sessions = self.hub.sessions();
         let preferred = ends.preferred();
         if let Some(old) = sessions.get(&ends.peer) {
             let alive = old.connection.close_reason().is_none();
             if alive && old.preferred && !preferred {
-                return false;
+                return Err(LinkError::Duplicate);
             }
             session::refuse(&old.connection, &LinkError::Duplicate);
+        } else if sessions.len() >= MAX_PEERS {
+            return Err(LinkError::Overload("the agent has as many peers as it can"));
         }
         sessions.insert(ends.peer, Active { connection: connection.clone(), preferred });
-        true
+        Ok(())
     }
 
     /// Waits until there is no session with the peer, whoever dialled it.

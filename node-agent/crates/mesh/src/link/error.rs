@@ -70,6 +70,19 @@ pub enum LinkError {
     /// The peer says that it is another agent than its key's.
     #[error("the peer says that it is agent {0}, which its key does not belong to")]
     Identity(crate::identity::AgentId),
+    /// The peer at a known address has another key than the pinned ones.
+    #[error(
+        "whoever answers at {address} has the key {shown}, which is not the peer's; if the peer has a new one, pair with it again"
+    )]
+    KeyMismatch {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Which key.
+        shown: crate::identity::Fingerprint,
+    },
+    /// More than was agreed on.
+    #[error("{0}")]
+    Overload(&'static str),
     /// A datagram or a stream against the protocol.
     #[error("the peer broke the protocol: {0}")]
     Wire(#[from] WireError),
@@ -114,6 +127,7 @@ impl LinkError {
             Self::Duplicate => Close::Duplicate,
             Self::Version => Close::Version,
             Self::Identity(_) => Close::Identity,
+            Self::Overload(_) => Close::Overload,
             Self::Wire(_) | Self::Frame(_) | Self::Unexpected(_) => Close::Protocol,
             _ => Close::Normal,
         }

@@ -1,13 +1,15 @@
 //! What an agent's connections share: its runtimes with their values, what they wish of others, how links fare.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
 use crate::control::{Catalogue, Entry, Reason, RunState, RuntimeInfo};
 use crate::flow::Subscription;
-use crate::identity::AgentId;
+use crate::identity::{AgentId, Fingerprint};
 use crate::schema::Codec;
 
 /// The published values of a runtime after one scan.
@@ -116,6 +118,8 @@ pub struct LinkStatus {
     pub runtimes: Vec<RuntimeInfo>,
     /// The peer has ended the last connection since it trusts this agent no more.
     pub revoked: bool,
+    /// Whoever answers in its place has this key, which is not pinned.
+    pub key_mismatch: Option<Fingerprint>,
     /// Why the last connection ended, or came to nothing.
     pub last_error: Option<String>,
 }
@@ -127,6 +131,21 @@ pub(super) struct Active {
     pub(super) preferred: bool,
 }
 
+/// Values promised to all peers, bytes a second.
+const MAX_RATE: u64 = 20_000_000;
+
+/// A part of the agent's rate. Given back when dropped.
+pub(super) struct Promise {
+    promised: Arc<AtomicU64>,
+    rate: u64,
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        self.promised.fetch_sub(self.rate, Ordering::Relaxed);
+    }
+}
+
 /// What an agent's connections share.
 #[derive(Default)]
 pub struct Hub {
@@ -135,6 +154,8 @@ pub struct Hub {
     links: Mutex<BTreeMap<AgentId, LinkStatus>>,
     /// One for each peer, over whichever endpoint.
     sessions: Mutex<HashMap<AgentId, Active>>,
+    /// Bytes a second that all flows that leave may take.
+    promised: Arc<AtomicU64>,
     /// Moves when a connection comes, ends or cannot be made.
     link_changes: watch::Sender<u64>,
     /// Moves with each scan.
@@ -191,7 +212,10 @@ impl Hub {
 
     /// A peer has been paired anew: what its old pairing came to is over.
     pub fn paired(&self, peer: AgentId) {
-        self.update_link(peer, |link| link.revoked = false);
+        self.update_link(peer, |link| {
+            link.revoked = false;
+            link.key_mismatch = None;
+        });
         self.link_changed();
     }
 
@@ -202,6 +226,22 @@ impl Hub {
 
     pub(super) fn runtimes(&self) -> MutexGuard<'_, BTreeMap<String, Runtime>> {
         self.runtimes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a peer is or was connected from a host.
+    pub(super) fn is_known(&self, host: IpAddr) -> bool {
+        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links.values().any(|link| link.address.is_some_and(|address| address.ip() == host))
+    }
+
+    /// Bytes a second that may still be promised.
+    pub(super) fn rate_left(&self) -> u64 {
+        MAX_RATE.saturating_sub(self.promised.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn promise(&self, rate: u64) -> Promise {
+        self.promised.fetch_add(rate, Ordering::Relaxed);
+        Promise { promised: self.promised.clone(), rate }
     }
 
     pub(super) fn wishes_of(&self, peer: AgentId) -> Vec<Wish> {

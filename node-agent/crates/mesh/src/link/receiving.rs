@@ -4,12 +4,20 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::LinkError;
 use super::hub::{Delivery, EntryProblem, Wish};
+use super::meter::Meter;
 use crate::control::{
     Entry, FlowName, FlowTerms, MAX_ENTRIES, Message, Resync, RunState, RuntimeInfo, Subscribe,
     SubscribeResult,
 };
 use crate::flow::{Due, MAX_SLOTS, Received, ReceivedSlot, Subscription, SubscriptionConfig};
 use crate::wire::{Bulk, Header, SnapshotHeader};
+
+/// Values of a datagram, bytes, at least.
+const DATAGRAM: u64 = 1_000;
+/// BEATs of a flow, a second; they come 10 ms apart at most.
+const SIGNS_OF_LIFE: u64 = 400;
+/// No program scans faster.
+const SHORTEST_US: u64 = 100;
 
 /// The flows that arrive over one connection.
 #[derive(Default)]
@@ -29,6 +37,8 @@ struct Wished {
     publisher: Option<String>,
     /// Number of the first entry on the wire; the others follow.
     first: u32,
+    /// Which entries are in a flow.
+    granted: Vec<bool>,
 }
 
 struct Arriving {
@@ -37,6 +47,8 @@ struct Arriving {
     /// Index in the wish of each slot.
     entries: Vec<u32>,
     subscription: Subscription,
+    /// What the publisher may send of it.
+    meter: Meter,
 }
 
 /// What is to be done after a message or when time has passed.
@@ -145,6 +157,7 @@ impl Receiving {
     pub(super) fn datagram(&mut self, datagram: &[u8], now_ns: u64) -> Result<(), LinkError> {
         let (header, _) = Header::decode(datagram)?;
         if let Some(flow) = self.flow(header.flow)? {
+            flow.meter.take(1, now_ns)?;
             let received = flow.subscription.datagram(datagram, now_ns)?;
             self.received(header.flow, received);
         }
@@ -156,12 +169,14 @@ impl Receiving {
         if stream.starts_with(b"LSB1") {
             let number = Bulk::decode(stream)?.flow;
             if let Some(flow) = self.flow(number)? {
+                flow.meter.take(1, now_ns)?;
                 let received = flow.subscription.bulk(stream)?;
                 self.received(number, received);
             }
         } else {
             let number = SnapshotHeader::decode(stream)?.0.flow;
             if let Some(flow) = self.flow(number)? {
+                flow.meter.take(1, now_ns)?;
                 let received = flow.subscription.snapshot(stream, now_ns)?;
                 self.received(number, received);
             }
@@ -230,7 +245,10 @@ impl Receiving {
                 wish.sink.problem(index as u32, EntryProblem::NoSuchRuntime);
             }
         }
-        self.wishes.insert(self.next_wish, Wished { wish, publisher, first });
+        self.wishes.insert(
+            self.next_wish,
+            Wished { granted: vec![false; wish.entries.len()], wish, publisher, first },
+        );
         self.next_wish += 1;
         send
     }
@@ -247,7 +265,7 @@ impl Receiving {
     }
 
     /// Room for a flow; `None` if its wish is gone.
-    fn arriving(&self, terms: &FlowTerms) -> Result<Option<Arriving>, LinkError> {
+    fn arriving(&mut self, terms: &FlowTerms) -> Result<Option<Arriving>, LinkError> {
         let count = terms.slots.len();
         if count == 0 || count > MAX_SLOTS {
             return Err(LinkError::Unexpected("a flow without slots, or with too many"));
@@ -264,8 +282,13 @@ impl Receiving {
                 _ => return Err(LinkError::Unexpected("a slot outside of its flow, or given twice")),
             }
         }
-        let found = self.wishes.iter().find(|(_, wished)| Some(wished.first) == of_wish);
+        let found = self.wishes.iter_mut().find(|(_, wished)| Some(wished.first) == of_wish);
         let Some((&wish, wished)) = found else { return Ok(None) };
+        for &index in &entries {
+            if std::mem::replace(&mut wished.granted[index as usize], true) {
+                return Err(LinkError::Unexpected("an entry in two flows"));
+            }
+        }
         let mut end = 0;
         let slots = entries.iter().map(|&index| {
             let codec = wished.wish.entries[index as usize].codec.clone();
@@ -279,7 +302,8 @@ impl Receiving {
             interval_ns: terms.interval_us.saturating_mul(1_000),
         };
         let subscription = Subscription::new(config, slots.collect());
-        Ok(Some(Arriving { name: terms.name, wish, entries, subscription }))
+        let meter = meter_of(terms.interval_us, subscription.image().len());
+        Ok(Some(Arriving { name: terms.name, wish, entries, subscription, meter }))
     }
 
     /// `None` for a flow that has ended. One that never was is what only a hostile peer sends.
@@ -306,6 +330,14 @@ impl Receiving {
         }
         over.into_iter().map(Message::Unsubscribe).collect()
     }
+}
+
+/// Four times what a flow takes: all of its values in each interval, and the signs of life. Three seconds of it may come
+/// at once, after a pause of either side.
+fn meter_of(interval_us: u64, image_len: usize) -> Meter {
+    let datagrams = 1 + image_len as u64 / DATAGRAM;
+    let a_second = SIGNS_OF_LIFE + 4 * datagrams.saturating_mul(1_000_000 / interval_us.max(SHORTEST_US));
+    Meter::new(a_second, a_second.saturating_mul(3))
 }
 
 fn deliver(wishes: &BTreeMap<u32, Wished>, flow: &Arriving) {

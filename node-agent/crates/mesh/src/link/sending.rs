@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::hub::{Hub, Runtime};
+use super::hub::{Hub, Promise, Runtime};
 use crate::control::{
     Flow, FlowName, FlowTerms, Limits, Message, PublisherState, Reason, Refused, Resync, RunState,
     RuntimeInfo, RuntimeName, Slot, Subscribe, SubscribeResult, negotiate,
@@ -11,8 +11,12 @@ use crate::flow::{Publication, PublicationConfig, PublishedSlot, Scan};
 
 /// Flows of one connection.
 const MAX_FLOWS: usize = 1_024;
-/// Values promised to one peer, bytes a second.
-const MAX_RATE: u64 = 20_000_000;
+/// Variables of all flows of one connection.
+const MAX_SLOTS: usize = 65_536;
+/// Memory of their values.
+const MAX_MEMORY: u64 = 64 << 20;
+/// Snapshots of one flow that its subscriber has not read yet. What it asks for beyond is in the next one.
+const MAX_SNAPSHOTS: u32 = 2;
 
 /// The flows that leave over one connection.
 pub(super) struct Sending {
@@ -27,7 +31,11 @@ struct Leaving {
     name: FlowName,
     runtime: String,
     layout: u64,
-    rate: u64,
+    memory: u64,
+    slots: usize,
+    /// What it may take of the agent's rate, given back with the flow.
+    _rate: Promise,
+    snapshots: u32,
     stage: Stage,
     /// Slots whose last long value is still on its way.
     busy: HashSet<u16>,
@@ -54,14 +62,17 @@ impl Sending {
                 wish.entries.iter().map(|e| Refused { i: e.i, reason, publisher_type: None }).collect();
             return vec![result(wish, None, refused)];
         };
-        let promised: u64 = self.flows.iter().map(|flow| flow.rate).sum();
         let limits = Limits {
             flows: MAX_FLOWS.saturating_sub(self.flows.len()),
-            bytes_per_second: MAX_RATE.saturating_sub(promised),
+            bytes_per_second: hub.rate_left(),
+            slots: MAX_SLOTS.saturating_sub(self.flows.iter().map(|flow| flow.slots).sum()),
+            memory: MAX_MEMORY.saturating_sub(self.flows.iter().map(|flow| flow.memory).sum()),
         };
         let (flows, refused) = negotiate(&runtime.catalogue, wish, limits);
-        let mut answers: Vec<_> =
-            flows.into_iter().map(|flow| result(wish, Some(self.agree(runtime, flow)), Vec::new())).collect();
+        let mut answers: Vec<_> = flows
+            .into_iter()
+            .map(|flow| result(wish, Some(self.agree(hub, runtime, flow)), Vec::new()))
+            .collect();
         if !refused.is_empty() || answers.is_empty() {
             answers.push(result(wish, None, refused));
         }
@@ -78,7 +89,7 @@ impl Sending {
             flow: name.flow,
             epoch: name.epoch,
             every_scans: flow.every_scans,
-            beat_after_ns: flow.beat_us * 1_000,
+            beat_after_ns: flow.beat_us.saturating_mul(1_000),
         };
         let slots = flow.slots.iter().map(|granted| PublishedSlot {
             image: granted.variable.image.clone(),
@@ -88,6 +99,7 @@ impl Sending {
         let mut publication = Publication::new(config, slots.collect(), &scan_of(runtime));
         let snapshot = publication.snapshot(None);
         leaving.stage = Stage::Flowing(publication);
+        leaving.snapshots = 1;
         Some(snapshot)
     }
 
@@ -95,8 +107,18 @@ impl Sending {
     pub(super) fn resync(&mut self, request: Resync) -> Option<Vec<u8>> {
         let leaving = self.flows.iter_mut().find(|flow| flow.name == request.name)?;
         match &mut leaving.stage {
-            Stage::Flowing(publication) => Some(publication.snapshot(Some(request.have))),
-            Stage::Agreed(_) => None,
+            Stage::Flowing(publication) if leaving.snapshots < MAX_SNAPSHOTS => {
+                leaving.snapshots += 1;
+                Some(publication.snapshot(Some(request.have)))
+            }
+            _ => None,
+        }
+    }
+
+    /// A subscriber has read a snapshot.
+    pub(super) fn snapshot_arrived(&mut self, name: FlowName) {
+        if let Some(flow) = self.flows.iter_mut().find(|flow| flow.name == name) {
+            flow.snapshots = flow.snapshots.saturating_sub(1);
         }
     }
 
@@ -176,7 +198,7 @@ impl Sending {
         }
     }
 
-    fn agree(&mut self, runtime: &Runtime, flow: Flow) -> FlowTerms {
+    fn agree(&mut self, hub: &Hub, runtime: &Runtime, flow: Flow) -> FlowTerms {
         let name = FlowName { flow: self.next_flow, epoch: self.epoch };
         self.next_flow = self.next_flow.wrapping_add(1);
         self.epoch = self.epoch.wrapping_add(1);
@@ -196,7 +218,14 @@ impl Sending {
             name,
             runtime: runtime.id.clone(),
             layout: runtime.layout,
-            rate: bytes.saturating_mul(1_000_000) / flow.interval_us.max(1),
+            memory: flow
+                .slots
+                .iter()
+                .map(|granted| u64::from(granted.variable.schema.codec().memory_len()))
+                .sum(),
+            slots: flow.slots.len(),
+            _rate: hub.promise(bytes.saturating_mul(1_000_000) / flow.interval_us.max(1)),
+            snapshots: 0,
             stage: Stage::Agreed(flow),
             busy: HashSet::new(),
         });

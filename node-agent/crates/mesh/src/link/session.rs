@@ -9,10 +9,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::hub::Hub;
+use super::meter::Meter;
 use super::receiving::Receiving;
 use super::sending::Sending;
 use super::{Close, LinkError};
-use crate::control::{self, FlowName, FrameReader, Hello, MINOR, Message};
+use crate::control::{self, FlowName, FrameReader, Hello, MINOR, Message, RuntimeInfo};
+use crate::discovery::Label;
 use crate::flow::MAX_SLOTS;
 use crate::identity::AgentId;
 use crate::now_ns;
@@ -21,6 +23,16 @@ use crate::trust::Trust;
 
 /// A greeting that takes longer comes never.
 const GREETING: Duration = Duration::from_secs(5);
+/// Runtimes behind one agent.
+const MAX_RUNTIMES: usize = 256;
+/// Longest id of a runtime, bytes.
+const MAX_ID: usize = 64;
+/// Bytes of control messages that a peer may send in a second, and at once: the entries of many subscriptions.
+const CONTROL_BYTES: u64 = 4 << 20;
+const CONTROL_BYTES_AT_ONCE: u64 = 64 << 20;
+/// The same, messages: requests for missing values of many flows.
+const CONTROL_MESSAGES: u64 = 2_000;
+const CONTROL_MESSAGES_AT_ONCE: u64 = 20_000;
 /// A snapshot of the largest flow, or a long value.
 const MAX_STREAM: usize = MAX_SLOTS * (crate::flow::BULK_ABOVE as usize + 8) + MAX_VALUE as usize;
 
@@ -38,6 +50,7 @@ enum Event {
     Control(Message),
     Stream(Vec<u8>),
     BulkArrived(FlowName, u16),
+    SnapshotArrived(FlowName),
     Failed(LinkError),
 }
 
@@ -50,12 +63,17 @@ pub(super) async fn run(connection: Connection, ends: Ends, hub: Arc<Hub>, trust
         tasks: JoinSet::new(),
         connection,
         hub,
-        trust,
         ends,
     };
-    let error = match session.run().await {
-        Ok(never) => match never {},
-        Err(error) => error,
+    // Beside the session, which may wait for a peer that reads nothing.
+    let peer = session.ends.peer;
+    let error = tokio::select! {
+        biased;
+        error = distrusted(&trust, peer) => error,
+        outcome = session.run() => match outcome {
+            Ok(never) => match never {},
+            Err(error) => error,
+        },
     };
     session.receiving.disconnected();
     session.connection.close(error.close().code(), error.to_string().as_bytes());
@@ -66,7 +84,6 @@ struct Session {
     connection: Connection,
     ends: Ends,
     hub: Arc<Hub>,
-    trust: Arc<Trust>,
     receiving: Receiving,
     sending: Sending,
     /// Space for datagrams when none waits.
@@ -81,7 +98,6 @@ impl Session {
     async fn run(&mut self) -> Result<Never, LinkError> {
         let mut plans = self.hub.plans.subscribe();
         let mut scans = self.hub.scans.subscribe();
-        let mut trust = self.trust.changed();
         let (events, mut inbox) = mpsc::channel(64);
         let greeting = tokio::time::timeout(GREETING, self.greet()).await;
         let (mut control, reader, rest) =
@@ -96,16 +112,11 @@ impl Session {
             let next_due = self.receiving.next_due(rtt_ns);
             tokio::select! {
                 biased;
-                changed = trust.changed() => {
-                    if changed.is_err() || self.trust.pin_of(self.ends.peer).is_none() {
-                        return Err(LinkError::Revoked);
-                    }
-                }
                 datagram = self.connection.read_datagram() => {
                     self.receiving.datagram(&datagram?, now_ns())?;
                     self.hub.update_link(self.ends.peer, |link| link.received += 1);
                 }
-                Some(event) = inbox.recv() => self.handle(event, &mut control).await?,
+                Some(event) = inbox.recv() => self.handle(event, &events, &mut control).await?,
                 _ = scans.changed() => {
                     self.publish(&events)?;
                     if self.sending.states_moved(&self.hub) {
@@ -154,17 +165,27 @@ impl Session {
         if hello.agent != self.ends.peer {
             return Err(LinkError::Identity(hello.agent));
         }
+        check_runtimes(&hello.runtimes)?;
         self.hub.update_link(self.ends.peer, |link| link.runtimes.clone_from(&hello.runtimes));
         self.hub.link_changed();
         self.receiving.hello(hello.runtimes);
         Ok((control, reader, frames))
     }
 
-    async fn handle(&mut self, event: Event, control: &mut SendStream) -> Result<(), LinkError> {
+    async fn handle(
+        &mut self,
+        event: Event,
+        events: &mpsc::Sender<Event>,
+        control: &mut SendStream,
+    ) -> Result<(), LinkError> {
         let answers = match event {
             Event::Failed(error) => return Err(error),
             Event::BulkArrived(name, slot) => {
                 self.sending.bulk_arrived(name, slot);
+                return Ok(());
+            }
+            Event::SnapshotArrived(name) => {
+                self.sending.snapshot_arrived(name);
                 return Ok(());
             }
             Event::Stream(stream) => {
@@ -172,15 +193,16 @@ impl Session {
                 self.hub.update_link(self.ends.peer, |link| link.received += 1);
                 return Ok(());
             }
-            Event::Control(message) => self.answer(message)?,
+            Event::Control(message) => self.answer(message, events)?,
         };
         self.send(control, answers).await
     }
 
-    fn answer(&mut self, message: Message) -> Result<Vec<Message>, LinkError> {
+    fn answer(&mut self, message: Message, events: &mpsc::Sender<Event>) -> Result<Vec<Message>, LinkError> {
         match message {
             Message::Hello(_) => return Err(LinkError::Unexpected("a second greeting")),
             Message::Runtimes(runtimes) => {
+                check_runtimes(&runtimes)?;
                 self.hub.update_link(self.ends.peer, |link| link.runtimes.clone_from(&runtimes));
                 self.hub.link_changed();
                 return Ok(self.receiving.runtimes(runtimes));
@@ -189,11 +211,11 @@ impl Session {
             Message::SubscribeResult(result) => return self.receiving.result(result),
             Message::Ready(name) => {
                 let snapshot = self.sending.ready(&self.hub, name);
-                self.send_stream(snapshot);
+                self.send_snapshot(name, snapshot, events);
             }
             Message::Resync(request) => {
                 let snapshot = self.sending.resync(request);
-                self.send_stream(snapshot);
+                self.send_snapshot(request.name, snapshot, events);
             }
             Message::LayoutChanged(name) => return Ok(self.receiving.layout_changed(&name.runtime)),
             Message::PublisherState(state) => {
@@ -241,12 +263,14 @@ impl Session {
         Ok(())
     }
 
-    fn send_stream(&mut self, stream: Option<Vec<u8>>) {
-        if let Some(stream) = stream {
-            let connection = self.connection.clone();
+    fn send_snapshot(&mut self, name: FlowName, snapshot: Option<Vec<u8>>, events: &mpsc::Sender<Event>) {
+        if let Some(snapshot) = snapshot {
+            let (connection, events) = (self.connection.clone(), events.clone());
             self.tasks.spawn(async move {
                 // A failure is the connection's, which ends the session by itself.
-                let _ = write_stream(&connection, &stream).await;
+                if write_stream(&connection, &snapshot).await.is_ok() {
+                    let _ = events.send(Event::SnapshotArrived(name)).await;
+                }
             });
         }
     }
@@ -270,7 +294,14 @@ async fn write_stream(connection: &Connection, stream: &[u8]) -> Result<(), Link
 }
 
 async fn read_control(mut reader: RecvStream, mut frames: FrameReader, events: mpsc::Sender<Event>) {
+    let mut bytes = Meter::new(CONTROL_BYTES, CONTROL_BYTES_AT_ONCE);
+    let mut messages = Meter::new(CONTROL_MESSAGES, CONTROL_MESSAGES_AT_ONCE);
+    let mut counted = frames.frames();
     let error = loop {
+        let frames_before = std::mem::replace(&mut counted, frames.frames());
+        if let Err(error) = messages.take(counted - frames_before, now_ns()) {
+            break error;
+        }
         match frames.next_message() {
             Ok(Some(message)) => {
                 if events.send(Event::Control(message)).await.is_err() {
@@ -282,13 +313,37 @@ async fn read_control(mut reader: RecvStream, mut frames: FrameReader, events: m
             Err(error) => break error.into(),
         }
         match reader.read_chunk(control::MAX_FRAME, true).await {
-            Ok(Some(chunk)) => frames.push(&chunk.bytes),
+            Ok(Some(chunk)) => {
+                if let Err(error) = bytes.take(chunk.bytes.len() as u64, now_ns()) {
+                    break error;
+                }
+                frames.push(&chunk.bytes);
+            }
             Ok(None) => break LinkError::Unexpected("the control stream ended"),
             Err(error) => break error.into(),
         }
     };
     // A closed channel is a session that has ended.
     let _ = events.send(Event::Failed(error)).await;
+}
+
+/// Until the peer is trusted no more.
+async fn distrusted(trust: &Trust, peer: AgentId) -> LinkError {
+    let mut changes = trust.changed();
+    loop {
+        if trust.pin_of(peer).is_none() || changes.changed().await.is_err() {
+            return LinkError::Revoked;
+        }
+    }
+}
+
+/// Names that people will see, of no more runtimes than an agent has.
+fn check_runtimes(runtimes: &[RuntimeInfo]) -> Result<(), LinkError> {
+    let shown = |info: &RuntimeInfo| info.name.parse::<Label>().is_ok() && info.id.len() <= MAX_ID;
+    if runtimes.len() > MAX_RUNTIMES || !runtimes.iter().all(shown) {
+        return Err(LinkError::Unexpected("too many runtimes, or one without a proper name"));
+    }
+    Ok(())
 }
 
 /// One stream at a time: a peer that sends many long ones fills its own window, not our memory.

@@ -392,7 +392,7 @@ async fn a_stranger_gets_no_further_than_pairing() {
     let (_, mut b) = pair();
     let mallory = Agent::new("Mallory");
     let dial = |expected: Expected| {
-        let tls = crate::tls::client(&mallory.identity, expected).unwrap();
+        let tls = crate::tls::client(&mallory.identity, expected, crate::tls::OtherKey::default()).unwrap();
         let config = transport::client(tls).unwrap();
         let quic = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = b.endpoint.local_address();

@@ -25,6 +25,9 @@ const DATAGRAM_BUFFER: usize = 1 << 20;
 const MIN_WINDOW: u64 = 1 << 20;
 /// Above this it is no plant network, and others share it.
 const FAR: Duration = Duration::from_millis(20);
+const QUIC_V1: u32 = 1;
+/// Bytes of all streams of a connection that wait here to be read.
+const STREAM_BYTES: u32 = 8 << 20;
 /// Streams of snapshots and long values at a time.
 const STREAMS: u32 = 64;
 
@@ -54,6 +57,8 @@ pub(super) fn endpoint(identity: &Identity) -> EndpointConfig {
     let secret = identity.derived("quic connection ids");
     let (key, _) = secret.split_first_chunk::<8>().expect("a secret has 32 bytes");
     let key = u64::from_le_bytes(*key);
+    // The drafts of QUIC are over.
+    config.supported_versions(vec![QUIC_V1]);
     config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(key)));
     config
 }
@@ -70,6 +75,7 @@ fn transport() -> Arc<TransportConfig> {
         .initial_rtt(Duration::from_millis(10))
         .datagram_receive_buffer_size(Some(4 * DATAGRAM_BUFFER))
         .datagram_send_buffer_size(DATAGRAM_BUFFER)
+        .receive_window(VarInt::from_u32(STREAM_BYTES))
         .max_concurrent_bidi_streams(VarInt::from_u32(1))
         .max_concurrent_uni_streams(VarInt::from_u32(STREAMS))
         .congestion_controller_factory(Arc::new(PlantFactory));

@@ -10,10 +10,10 @@ use rand_core::OsRng;
 use super::handshake::{Binding, Challenged, HandshakeError, Offer, PROTOCOL, Party};
 use super::message::{Message, PairingError, Reason, receive, send, shown};
 use super::{Code, Failure, Guard, GuardRecord, Refusal};
+use crate::clock::Clock;
 use crate::hex::Hex;
 use crate::identity::{FileError, Fingerprint, Identity, read, replace, to_json};
 use crate::link::LinkError;
-use crate::now_ns;
 use crate::tls::Door;
 use crate::trust::{Pin, Trust};
 
@@ -27,6 +27,7 @@ pub struct Offers {
     trust: Arc<Trust>,
     door: Arc<Door>,
     record: PathBuf,
+    clock: Clock,
     state: Mutex<State>,
 }
 
@@ -52,26 +53,27 @@ pub struct Paired {
 }
 
 impl Offers {
-    /// `record` is the file with what a restart must not undo.
+    /// `record` is the file with what a restart must not undo. The door has the same clock.
     pub fn open(
         record: &Path,
         identity: Arc<Identity>,
         name: String,
         trust: Arc<Trust>,
         door: Arc<Door>,
+        clock: Clock,
     ) -> Result<Self, FileError> {
         let kept = match read(record)? {
             Some(json) => serde_json::from_slice(&json).map_err(|e| FileError::damaged(record, e))?,
             None => GuardRecord::default(),
         };
-        let state = Mutex::new(State { guard: Guard::new(kept, now_ns()), offer: None });
-        Ok(Self { identity, name, trust, door, record: record.to_owned(), state })
+        let state = Mutex::new(State { guard: Guard::new(kept, clock.now_ns()), offer: None });
+        Ok(Self { identity, name, trust, door, record: record.to_owned(), clock, state })
     }
 
     /// Makes an offer in place of the present one. `pairing` is the UID of the object that asks for it.
     pub fn offer(&self, ttl: Duration, pairing: String) -> Result<Code, Refusal> {
         let mut state = self.state();
-        let now = now_ns();
+        let now = self.clock.now_ns();
         let ttl_ns = ttl.as_nanos() as u64;
         state.guard.open(ttl_ns, now)?;
         let offer = Offer::new(&mut OsRng);
@@ -92,7 +94,7 @@ impl Offers {
     /// Attempts left at the offer; 0 if none is open.
     pub fn attempts_left(&self) -> u32 {
         let state = self.state();
-        if state.guard.is_open(now_ns()) { state.guard.attempts_left() } else { 0 }
+        if state.guard.is_open(self.clock.now_ns()) { state.guard.attempts_left() } else { 0 }
     }
 
     /// Runs a claim that has come in.
@@ -147,7 +149,7 @@ impl Offers {
     /// Counts, and stores the count, before anything is answered.
     fn count_attempt(&self) -> Result<Open, PairingError> {
         let mut state = self.state();
-        state.guard.attempt(now_ns()).map_err(|refusal| match refusal {
+        state.guard.attempt(self.clock.now_ns()).map_err(|refusal| match refusal {
             Refusal::Locked { .. } => PairingError::Locked,
             Refusal::NoOffer => PairingError::NoOffer,
             Refusal::Expired => PairingError::Expired,
@@ -191,7 +193,7 @@ impl Drop for Attempt<'_> {
             return;
         }
         let mut state = self.offers.state();
-        if let Failure::Spoiled { .. } = state.guard.failed(now_ns()) {
+        if let Failure::Spoiled { .. } = state.guard.failed(self.offers.clock.now_ns()) {
             state.offer = None;
             self.offers.door.close();
         }

@@ -7,6 +7,7 @@ use quinn::Connection;
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::clock::Clock;
 use crate::identity::{Fingerprint, Identity};
 use crate::link::{Endpoint, Hub};
 use crate::tls::Door;
@@ -39,6 +40,7 @@ impl Agent {
                 name.into(),
                 trust.clone(),
                 door.clone(),
+                Clock::default(),
             )
             .unwrap(),
         );
@@ -128,8 +130,14 @@ async fn three_wrong_codes_end_the_offer_also_after_a_restart() {
     assert!(a.claim(b.endpoint.local_address(), code).await.is_err(), "the door is closed");
     assert!(matches!(b.offers.offer(TTL, "uid".into()), Err(Refusal::Locked { .. })));
     let door = Arc::new(Door::default());
-    let again =
-        Offers::open(&b.home.join("guard.json"), b.identity.clone(), "LineB".into(), b.trust.clone(), door);
+    let again = Offers::open(
+        &b.home.join("guard.json"),
+        b.identity.clone(),
+        "LineB".into(),
+        b.trust.clone(),
+        door,
+        Clock::default(),
+    );
     assert!(matches!(again.unwrap().offer(TTL, "uid".into()), Err(Refusal::Locked { .. })));
 }
 
