@@ -25,7 +25,7 @@ const WRITE_MAX: Duration = Duration::from_secs(10);
 /// What was written shows on the watch by then; if it does not, it is written again.
 const SHOWS_WITHIN: Duration = Duration::from_secs(5);
 /// Time over which a pace holds.
-const WHILE: Duration = Duration::from_secs(30);
+const WHILE: Duration = Duration::from_mins(1);
 /// No change waits longer for its pace.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 /// After a failure.
@@ -52,6 +52,7 @@ pub(crate) struct Status {
     namespace: Option<String>,
     name: String,
     uid: Option<String>,
+    generation: Option<i64>,
     says: Value,
 }
 
@@ -63,6 +64,7 @@ impl Status {
             name: object.name_any(),
             // With the uid, a new object of the same name is never given the old one's status.
             uid: object.uid(),
+            generation: object.meta().generation,
             says: serde_json::to_value(status).expect("a status is JSON"),
         }
     }
@@ -83,10 +85,20 @@ impl Write {
         }
     }
 
+    /// Which object it is of, and which version of its spec.
+    fn version(&self) -> Option<(&str, i64)> {
+        match self {
+            Self::Peer(status) | Self::Pairing(status) | Self::Subscription(status) => {
+                Some((status.uid.as_deref()?, status.generation?))
+            }
+            Self::Create(_) | Self::Finalizers(..) => None,
+        }
+    }
+
     /// How many may be written within [`WHILE`]; what comes more often waits for up to [`WAIT_MAX`].
     fn pace(&self) -> usize {
         match self {
-            Self::Peer(_) | Self::Subscription(_) => 6,
+            Self::Peer(_) | Self::Subscription(_) => 12,
             // A person waits for it.
             Self::Create(_) | Self::Pairing(_) | Self::Finalizers(..) => usize::MAX,
         }
@@ -137,7 +149,8 @@ impl Writer {
                         true
                     }
                 };
-                let mut times = last.remove(&key).map(|last| last.times).unwrap_or_default();
+                let before = last.remove(&key).filter(|last| last.write.version() == write.version());
+                let mut times = before.map(|last| last.times).unwrap_or_default();
                 times.push(Instant::now());
                 last.insert(key, Last { write, failed, times });
             }
@@ -205,7 +218,9 @@ impl Last {
         if self.failed {
             return self.age() >= RETRY;
         }
-        let may = self.times.len() < write.pace() || self.age() >= WAIT_MAX;
+        // Whoever has just changed the spec waits for what becomes of it.
+        let changed = self.write.version() != write.version();
+        let may = changed || self.times.len() < write.pace() || self.age() >= WAIT_MAX;
         may && (self.write != *write || self.age() >= SHOWS_WITHIN)
     }
 }
@@ -218,12 +233,17 @@ fn cluster<K: Resource<DynamicType = (), Scope = ClusterResourceScope>>(client: 
 mod tests {
     use super::*;
 
+    fn status(says: &str, generation: i64) -> Status {
+        let (name, uid) = ("lineb".to_owned(), Some("1".to_owned()));
+        Status { namespace: None, name, uid, generation: Some(generation), says: json!(says) }
+    }
+
     fn peer(says: &str) -> Write {
-        Write::Peer(Status { namespace: None, name: "lineb".to_owned(), uid: None, says: json!(says) })
+        Write::Peer(status(says, 1))
     }
 
     fn pairing(says: &str) -> Write {
-        Write::Pairing(Status { namespace: None, name: "lineb".to_owned(), uid: None, says: json!(says) })
+        Write::Pairing(status(says, 1))
     }
 
     /// Written so many seconds ago, the oldest first.
@@ -237,8 +257,11 @@ mod tests {
     fn a_change_is_written_at_once_and_many_changes_now_and_then() {
         for (write, failed, ages, next, due) in [
             (peer("a"), false, &[1][..], peer("b"), true),
-            (peer("a"), false, &[9, 8, 7, 6, 5, 4], peer("b"), false),
-            (peer("a"), false, &[29, 28, 27, 26, 25, 10], peer("b"), true),
+            (peer("a"), false, &[9; 11], peer("b"), true),
+            (peer("a"), false, &[9; 12], peer("b"), false),
+            (peer("a"), false, &[10; 12], peer("b"), true),
+            // What somebody has just changed is told, however much was told before.
+            (peer("a"), false, &[1; 12], Write::Peer(status("b", 2)), true),
             // What was just written is on its way back; what never came is written again.
             (peer("a"), false, &[1], peer("a"), false),
             (peer("a"), false, &[5], peer("a"), true),

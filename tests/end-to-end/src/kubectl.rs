@@ -1,5 +1,6 @@
 //! The real kubectl.
 
+use crate::plant::{program_on, repository};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -9,21 +10,18 @@ use std::process::{Command, Output, Stdio};
 pub struct Kubectl {
     program: PathBuf,
     kubeconfig: PathBuf,
+    host: Option<String>,
 }
 
 impl Kubectl {
-    pub(crate) fn new(kubeconfig: &Path) -> Self {
-        let program = std::env::var_os("LINESHAFT_KUBECTL").map_or_else(
-            || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/go/kubectl")),
-            PathBuf::from,
-        );
-        assert!(program.exists(), "{} is missing: run `make apiserver`", program.display());
-        Self { program, kubeconfig: kubeconfig.to_owned() }
+    pub(crate) fn new(kubeconfig: &Path, host: Option<String>) -> Self {
+        let program = kubectl();
+        Self { program, kubeconfig: kubeconfig.to_owned(), host }
     }
 
     /// A command that the caller finishes.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = program_on(self.host.as_deref(), &self.program);
         command.arg("--cache-dir").arg(self.cache()).args(args).env("KUBECONFIG", &self.kubeconfig);
         command
     }
@@ -87,6 +85,17 @@ impl Kubectl {
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         child.wait_with_output().unwrap()
     }
+}
+
+/// The executable: as told, or where `make apiserver` puts it.
+///
+/// # Panics
+/// When it was not built.
+pub fn kubectl() -> PathBuf {
+    let program =
+        std::env::var_os("LINESHAFT_KUBECTL").map_or_else(|| repository("target/go/kubectl"), PathBuf::from);
+    assert!(program.exists(), "{} is missing: run `make apiserver`", program.display());
+    program
 }
 
 fn succeeded(args: &[&str], output: &Output) -> String {

@@ -5,15 +5,24 @@
 
 mod cluster;
 mod device;
+mod host;
 mod kubectl;
+mod memory;
+pub mod pair;
 mod plant;
 mod processes;
 pub mod station;
+mod terminal;
+mod tutorial;
 mod wait;
 
 pub use cluster::{Cluster, apiserver};
 pub use device::{Device, Write};
-pub use kubectl::Kubectl;
-pub use plant::{Plant, repository};
+pub use host::{Host, Lan};
+pub use kubectl::{Kubectl, kubectl};
+pub use memory::Memory;
+pub use plant::{Plant, program, repository};
 pub use processes::{Process, Role};
+pub use terminal::{Printed, Running, Terminal};
+pub use tutorial::{Block, Tutorial};
 pub use wait::wait_until;

@@ -1,6 +1,8 @@
 //! One `lineshaft up` with its directory, its ports and what it prints.
 
+use crate::host::Host;
 use crate::kubectl::Kubectl;
+use crate::memory::Memory;
 use crate::processes::{MARK, Process, Role};
 use crate::wait::wait_until;
 use rustix::process::Signal;
@@ -22,6 +24,7 @@ pub struct Plant {
     listen: u16,
     console: u16,
     cluster: Option<PathBuf>,
+    host: Option<String>,
     up: Option<Child>,
     printed: Arc<Mutex<Vec<String>>>,
 }
@@ -38,12 +41,26 @@ impl Plant {
         // Both held at once, so that they differ.
         let (api, console) = (free_port(), free_port());
         let (listen, console) = (port_of(&api), port_of(&console));
-        Self { directory, mark, listen, console, cluster: None, up: None, printed: Arc::default() }
+        Self {
+            directory,
+            mark,
+            listen,
+            console,
+            cluster: None,
+            host: None,
+            up: None,
+            printed: Arc::default(),
+        }
     }
 
     /// Makes it use the cluster of this kubeconfig instead of an API server of its own.
     pub fn use_cluster(&mut self, kubeconfig: &Path) {
         self.cluster = Some(kubeconfig.to_owned());
+    }
+
+    /// Moves it, and whoever asks it, to a host of its own.
+    pub fn move_to(&mut self, host: &Host) {
+        self.host = Some(host.name().to_owned());
     }
 
     /// Where the manifests are.
@@ -72,12 +89,39 @@ impl Plant {
     /// kubectl for this plant.
     pub fn kubectl(&self) -> Kubectl {
         let own = self.data().join("kubeconfig");
-        Kubectl::new(self.cluster.as_deref().unwrap_or(&own))
+        Kubectl::new(self.cluster.as_deref().unwrap_or(&own), self.host.clone())
+    }
+
+    /// What `lineshaft` prints to somebody at this plant.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn lineshaft(&self, arguments: &[&str]) -> String {
+        let mut command = program_on(self.host.as_deref(), &program());
+        let own = self.data().join("kubeconfig");
+        let output = command
+            .args(arguments)
+            .env("KUBECONFIG", self.cluster.as_deref().unwrap_or(&own))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let problem = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "lineshaft {arguments:?}: {problem}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The memory of a runtime.
+    ///
+    /// # Panics
+    /// When there is no such runtime.
+    pub fn memory(&self, runtime: &str) -> Memory {
+        let uid = self.kubectl().ok(&["get", "plc", runtime, "-o=jsonpath={.metadata.uid}"]);
+        Memory::of(&self.data(), &uid)
     }
 
     /// The command that starts it.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(program());
+        let mut command = program_on(self.host.as_deref(), &program());
         command
             .arg("up")
             .arg(self.manifests())
@@ -146,6 +190,16 @@ impl Plant {
         })
     }
 
+    /// SIGKILL of `lineshaft up`, and nothing is left of what it started.
+    ///
+    /// # Panics
+    /// When something of it stays.
+    pub fn kill(&mut self) {
+        self.process(Role::Up).kill();
+        self.wait_end();
+        self.wait_nothing_left();
+    }
+
     /// SIGTERM, and waits for the end.
     ///
     /// # Panics
@@ -212,7 +266,10 @@ impl Drop for Plant {
 }
 
 /// The program under test: as told, or from the same build as this test.
-fn program() -> PathBuf {
+///
+/// # Panics
+/// When it was not built.
+pub fn program() -> PathBuf {
     if let Some(path) = std::env::var_os("LINESHAFT_BIN") {
         return PathBuf::from(path);
     }
@@ -220,6 +277,14 @@ fn program() -> PathBuf {
     let path = test.ancestors().nth(2).map(|build| build.join("lineshaft")).unwrap();
     assert!(path.exists(), "{} is missing: run `cargo build --workspace --bins`", path.display());
     path
+}
+
+/// A program on a host, or here.
+pub(crate) fn program_on(host: Option<&str>, program: &Path) -> Command {
+    let Some(host) = host else { return Command::new(program) };
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", host]).arg(program);
+    command
 }
 
 fn free_port() -> TcpListener {
@@ -230,7 +295,7 @@ fn port_of(listener: &TcpListener) -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-fn collect(stream: impl std::io::Read + Send + 'static, into: Arc<Mutex<Vec<String>>>) {
+pub(crate) fn collect(stream: impl std::io::Read + Send + 'static, into: Arc<Mutex<Vec<String>>>) {
     std::thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
             into.lock().unwrap().push(line);

@@ -1,0 +1,5 @@
+//! Two sites that find each other, pair and share values: as the tutorial says, and on two hosts of a network.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+
+mod hosts;
+mod tutorial;
