@@ -5,6 +5,7 @@
 
 mod cluster;
 mod device;
+mod dice;
 mod host;
 mod kubectl;
 mod memory;
@@ -18,6 +19,7 @@ mod wait;
 
 pub use cluster::{Cluster, apiserver};
 pub use device::{Device, Write};
+pub use dice::Dice;
 pub use host::{Host, Lan};
 pub use kubectl::{Kubectl, kubectl};
 pub use memory::Memory;

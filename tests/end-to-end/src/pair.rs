@@ -140,7 +140,7 @@ spec:
 /// A program and its runtime; the names of objects are those of the service in lower case.
 fn manifest(service: &str, listen: Option<&str>, source: &str, publish: &str) -> String {
     let name = service.to_lowercase();
-    let source = source.lines().map(|line| format!("    {line}\n")).collect::<String>();
+    let source = source.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n");
     let listen = listen.map_or_else(String::new, |listen| format!("    listen: \"{listen}\"\n"));
     format!(
         "\
@@ -149,7 +149,8 @@ kind: ConfigMap
 metadata: {{name: {name}-program, namespace: default}}
 data:
   status.st: |
-{source}---
+{source}
+---
 apiVersion: lineshaft.dev/v1alpha1
 kind: PlcRuntime
 metadata: {{name: {name}, namespace: default}}

@@ -95,12 +95,11 @@ fn blocks(text: &str) -> VecDeque<Block> {
     let (mut found, mut heading, mut open) = (VecDeque::new(), String::new(), None::<Block>);
     for line in text.lines() {
         if line.starts_with("```") {
-            match open.take() {
-                Some(block) => found.push_back(block),
-                None => {
-                    let heading = heading.clone();
-                    open = Some(Block { heading, commands: Vec::new(), prints: Vec::new() });
-                }
+            if let Some(block) = open.take() {
+                found.push_back(block);
+            } else {
+                let heading = heading.clone();
+                open = Some(Block { heading, commands: Vec::new(), prints: Vec::new() });
             }
         } else if let Some(block) = &mut open {
             if line.split_whitespace().next().is_some_and(|word| PROGRAMS.contains(&word)) {

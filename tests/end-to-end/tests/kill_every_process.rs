@@ -1,35 +1,11 @@
 //! SIGKILL of every process in turn, at random points, fifty times: no committed object is lost, outputs go
 //! safe whenever the program ends, nothing is left running, and everything comes back.
 
-use lineshaft_end_to_end::{Device, Plant, Role, station, wait_until};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use lineshaft_end_to_end::{Device, Dice, Plant, Role, station, wait_until};
+use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 50;
 const LIMIT: Duration = Duration::from_mins(1);
-
-/// A small generator: all that is wanted is that a failed run can be repeated from its seed.
-struct Dice(u64);
-
-impl Dice {
-    fn from_environment() -> Self {
-        let seed = std::env::var("LINESHAFT_TEST_SEED").ok().and_then(|text| text.parse().ok());
-        let seed = seed.unwrap_or_else(clock_seconds);
-        println!("LINESHAFT_TEST_SEED={seed} repeats this run");
-        Self(seed | 1)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        // xorshift64
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
-
-fn clock_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs())
-}
 
 #[test]
 fn nothing_committed_is_lost_and_outputs_go_safe() {

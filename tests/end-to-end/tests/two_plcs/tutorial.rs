@@ -53,110 +53,157 @@ fn memory(terminal: &mut Terminal<'_>, place: &Path, site: &str, runtime: &str) 
     Memory::of(&place.join(site), &uid)
 }
 
-fn reason(terminal: &mut Terminal<'_>, condition: &str) -> String {
-    let path = format!("{{.status.conditions[?(@.type==\"{condition}\")].reason}}");
-    terminal.run(&format!("kubectl get msub plca-remote -o jsonpath='{path}'")).text
+/// Somebody who follows the page.
+struct Reader<'a> {
+    page: Tutorial,
+    /// Where everything is started.
+    here: Terminal<'a>,
+    /// Their KUBECONFIG leads to site A and to site B.
+    a: Terminal<'a>,
+    b: Terminal<'a>,
+}
+
+impl<'a> Reader<'a> {
+    /// Steps 1 to 3.
+    fn new(host: &'a Host, place: &Path) -> Self {
+        let mut page = Tutorial::read("two-plcs.md");
+        let mut here = Terminal::open(host, place);
+        here.ok(&page.next("").commands.join("\n"));
+        here.ok(&page.next("1.").commands.join("\n"));
+        let differs = here.ok(&page.next("2.").commands.join("\n"));
+        for part in ["LineA", "127.0.0.1:5211", "LineB", "127.0.0.1:5212", "variable: Status.PLCState"] {
+            assert!(differs.contains(part), "{part} is not in:\n{differs}");
+        }
+        here.ok(&page.next("3.").commands.join("\n"));
+        Self { page, a: here.clone(), b: here.clone(), here }
+    }
+
+    /// Step 4; the second is started by the command that is given as well.
+    fn start(&mut self) -> (Running, Running, String) {
+        let up_a = self.here.start(&self.page.next("4.").commands[0], "a");
+        let start_b = self.page.next("4.").commands[0].clone();
+        let up_b = self.here.start(&start_b, "b");
+        let [to_a, to_b, ready] = &self.page.next("4.").commands[..] else { panic!("three commands") };
+        self.a.ok(to_a);
+        self.b.ok(to_b);
+        for terminal in [&mut self.a, &mut self.b] {
+            wait_until(PATIENCE, "READY True", || terminal.run(ready).text.contains("True").then_some(()));
+        }
+        (up_a, up_b, start_b)
+    }
+
+    /// Steps 5 and 6.
+    fn find_and_pair(&mut self) {
+        let seen = self.page.next("5.");
+        until_as_told(&mut self.page, &mut self.a, &seen.commands[0], &seen.prints);
+        assert_eq!(self.a.ok("kubectl lineshaft peers"), self.a.ok("lineshaft peers"));
+        let b = &mut self.b;
+        wait_until(PATIENCE, "B sees A", || b.ok("lineshaft peers").contains("LineA").then_some(()));
+
+        let offered = self.page.next("6.");
+        let mut offer = b.start(&offered.commands[0], "offer");
+        let mut printed = wait_until(PATIENCE, "a code", || {
+            let printed = offer.printed();
+            (printed.len() == offered.prints.len()).then_some(printed)
+        });
+        // Two streams, in any order.
+        printed.sort_by_key(|line| line.starts_with("on "));
+        self.page.compare(&offered.prints, &printed.join("\n")).unwrap();
+        let claimed = self.page.next("6.");
+        let paired = self.a.ok(&claimed.commands[0]);
+        self.page.compare(&claimed.prints, &paired).unwrap();
+        let ended = wait_until(PATIENCE, "the offer ends", || offer.ended());
+        assert!(ended.success(), "{:?}", offer.printed());
+        assert!(offer.printed().iter().any(|line| line.starts_with("paired with box-a, with LineA")));
+    }
+
+    /// Step 7, both ways.
+    fn subscribe(&mut self) {
+        self.a.ok(&self.page.next("7.").commands[0]);
+        let spec = "kubectl get msub plca-remote -o jsonpath='{.spec}'";
+        let made = self.a.ok(spec);
+        self.a.ok("kubectl apply -f later.yaml");
+        assert_eq!(self.a.ok(spec), made, "the manifest is the same");
+    }
+
+    /// Step 8, as far as nothing ends.
+    fn verify(&mut self) {
+        let linked = self.page.next("8.");
+        until_as_told(&mut self.page, &mut self.a, &linked.commands[0], &linked.prints);
+        let refused = self.page.next("8.");
+        self.a.ok(&refused.commands[0]);
+        until_as_told(&mut self.page, &mut self.a, &refused.commands[1], &refused.prints);
+    }
+
+    /// The end of step 8.
+    fn revoke(&mut self) {
+        let pairings = self.page.next("8.");
+        until_as_told(&mut self.page, &mut self.b, &pairings.commands[0], &pairings.prints);
+        self.b.ok(&self.page.next("8.").commands[0]);
+        let a = &mut self.a;
+        wait_until(PATIENCE, "A knows", || a.ok("lineshaft peers").contains("RevokedByPeer").then_some(()));
+        self.wait_reason("Connected", "RevokedByPeer");
+    }
+
+    /// Waits for what A's subscription says.
+    fn wait_reason(&mut self, condition: &str, wanted: &str) {
+        let path = format!("{{.status.conditions[?(@.type==\"{condition}\")].reason}}");
+        let command = format!("kubectl get msub plca-remote -o jsonpath='{path}'");
+        wait_until(PATIENCE, wanted, || (self.a.run(&command).text == wanted).then_some(()));
+    }
+}
+
+/// Less, none, and again; what A holds stays meanwhile.
+fn change_and_delete(reader: &mut Reader<'_>, of_a: &Memory, of_b: &Memory) {
+    let less = "kubectl patch msub plca-remote --type=json -p '[{\"op\": \"remove\", \"path\": \"/spec/subscribe/1\"}]'";
+    reader.a.ok(less);
+    reader.wait_reason("Compatible", "Compatible");
+    reader.a.ok("kubectl delete msub plca-remote");
+    wait_until(PATIENCE, "what is not received any more stays", || {
+        let (held, state) = (of_a.number("Status.RemoteState")?, of_b.number("Status.PLCState")?);
+        of_b.wait("Status.PLCState", |other| other == (state + 2) % 4);
+        (of_a.number("Status.RemoteState") == Some(held)).then_some(())
+    });
+    reader.a.ok("kubectl apply -f later.yaml");
+    follows(of_a);
+    reader.wait_reason("Fresh", "AllFresh");
+}
+
+/// Waits until A has had two other states of B.
+fn follows(of_a: &Memory) {
+    let mut last = of_a.number("Status.RemoteState").unwrap();
+    for _ in 0..2 {
+        last = of_a.wait("Status.RemoteState", |state| state != last);
+        assert!((0..4).contains(&last), "{last}");
+    }
 }
 
 #[test]
 fn the_tutorial_is_true() {
     let place = workplace();
     let host = Host::alone();
-    let mut tutorial = Tutorial::read("two-plcs.md");
-    let mut here = Terminal::open(&host, place.path());
-    here.ok(&tutorial.next("").commands.join("\n"));
-    here.ok(&tutorial.next("1.").commands.join("\n"));
-    let differs = here.ok(&tutorial.next("2.").commands.join("\n"));
-    for part in ["LineA", "127.0.0.1:5211", "LineB", "127.0.0.1:5212", "variable: Status.PLCState"] {
-        assert!(differs.contains(part), "{part} is not in:\n{differs}");
-    }
-    here.ok(&tutorial.next("3.").commands.join("\n"));
-
-    let (mut a, mut b) = (here.clone(), here.clone());
-    let up_a = here.start(&tutorial.next("4.").commands[0], "a");
-    let start_b = tutorial.next("4.").commands[0].clone();
-    let mut up_b = here.start(&start_b, "b");
-    let [to_a, to_b, ready] = &tutorial.next("4.").commands[..] else { panic!("three commands") };
-    a.ok(to_a);
-    b.ok(to_b);
-    for terminal in [&mut a, &mut b] {
-        wait_until(PATIENCE, "READY True", || terminal.run(ready).text.contains("True").then_some(()));
-    }
-
-    let seen = tutorial.next("5.");
-    until_as_told(&mut tutorial, &mut a, &seen.commands[0], &seen.prints);
-    assert_eq!(a.ok("kubectl lineshaft peers"), a.ok("lineshaft peers"));
-    wait_until(PATIENCE, "B sees A", || b.ok("lineshaft peers").contains("LineA").then_some(()));
-
-    let offered = tutorial.next("6.");
-    let mut offer = b.start(&offered.commands[0], "offer");
-    let code = wait_until(PATIENCE, "a code", || {
-        let printed = offer.printed();
-        (printed.len() == offered.prints.len()).then(|| printed)
-    });
-    // Two streams, in any order.
-    let ordered = code
-        .iter()
-        .filter(|line| !line.starts_with("on "))
-        .chain(code.iter().filter(|line| line.starts_with("on ")));
-    let ordered: Vec<String> = ordered.cloned().collect();
-    tutorial.compare(&offered.prints, &ordered.join("\n")).unwrap();
-    let claimed = tutorial.next("6.");
-    let paired = a.ok(&claimed.commands[0]);
-    tutorial.compare(&claimed.prints, &paired).unwrap();
-    assert!(wait_until(PATIENCE, "the offer ends", || offer.ended()).success(), "{:?}", offer.printed());
-    assert!(offer.printed().iter().any(|line| line.starts_with("paired with box-a, with LineA")));
-
-    let (of_a, of_b) =
-        (memory(&mut a, place.path(), "site-a", "plca"), memory(&mut b, place.path(), "site-b", "plcb"));
+    let mut reader = Reader::new(&host, place.path());
+    let (up_a, mut up_b, start_b) = reader.start();
+    reader.find_and_pair();
+    let of_a = memory(&mut reader.a, place.path(), "site-a", "plca");
+    let of_b = memory(&mut reader.b, place.path(), "site-b", "plcb");
     let lives_of_a = lives(&up_a, &of_a);
-    let follows = |state: i64| {
-        let shown = of_a.wait("Status.RemoteState", |remote| remote != state);
-        assert!((0..4).contains(&shown), "{shown}");
-        shown
-    };
-    a.ok(&tutorial.next("7.").commands[0]);
-    let as_manifest = a.ok("kubectl get msub plca-remote -o jsonpath='{.spec}' > made.json; kubectl apply -f later.yaml; kubectl get msub plca-remote -o jsonpath='{.spec}' | cmp made.json -");
-    assert!(as_manifest.contains("meshsubscription.lineshaft.dev/plca-remote"), "{as_manifest}");
-    follows(follows(0));
 
-    let linked = tutorial.next("8.");
-    until_as_told(&mut tutorial, &mut a, &linked.commands[0], &linked.prints);
-    let refused = tutorial.next("8.");
-    a.ok(&refused.commands[0]);
-    until_as_told(&mut tutorial, &mut a, &refused.commands[1], &refused.prints);
-    follows(of_a.number("Status.RemoteState").unwrap());
-
-    // Less, none, and again: A's processes, its program and what it holds go on.
-    let entries = "kubectl patch msub plca-remote --type=json -p";
-    a.ok(&format!("{entries} '[{{\"op\": \"remove\", \"path\": \"/spec/subscribe/1\"}}]'"));
-    wait_until(PATIENCE, "Compatible", || (reason(&mut a, "Compatible") == "Compatible").then_some(()));
-    a.ok("kubectl delete msub plca-remote");
-    let held = wait_until(PATIENCE, "what is not received any more stays", || {
-        let before = of_a.number("Status.RemoteState")?;
-        let (from, to) = (of_b.number("Status.PLCState")?, (of_b.number("Status.PLCState")? + 2) % 4);
-        of_b.wait("Status.PLCState", |state| state == to);
-        (from != to && of_a.number("Status.RemoteState") == Some(before)).then_some(before)
-    });
-    a.ok("kubectl apply -f later.yaml");
-    follows(follows(held));
-    wait_until(PATIENCE, "AllFresh", || (reason(&mut a, "Fresh") == "AllFresh").then_some(()));
+    reader.subscribe();
+    follows(&of_a);
+    reader.verify();
+    follows(&of_a);
+    change_and_delete(&mut reader, &of_a, &of_b);
 
     up_b.interrupt();
     wait_until(PATIENCE, "B ends", || up_b.ended());
-    wait_until(PATIENCE, "Stale", || (reason(&mut a, "Fresh") == "Stale").then_some(()));
+    reader.wait_reason("Fresh", "Stale");
     drop(up_b);
-    let _up_b = here.start(&start_b, "b");
-    wait_until(PATIENCE, "AllFresh again", || (reason(&mut a, "Fresh") == "AllFresh").then_some(()));
-    follows(of_a.number("Status.RemoteState").unwrap());
+    let _up_b = reader.here.start(&start_b, "b");
+    reader.wait_reason("Fresh", "AllFresh");
+    follows(&of_a);
 
-    let pairings = tutorial.next("8.");
-    until_as_told(&mut tutorial, &mut b, &pairings.commands[0], &pairings.prints);
-    b.ok(&tutorial.next("8.").commands[0]);
-    wait_until(PATIENCE, "A knows", || a.ok("lineshaft peers").contains("RevokedByPeer").then_some(()));
-    wait_until(PATIENCE, "and says it of the subscription", || {
-        (reason(&mut a, "Connected") == "RevokedByPeer").then_some(())
-    });
+    reader.revoke();
     assert_eq!(lives(&up_a, &of_a), lives_of_a, "nothing of A was started anew");
-    tutorial.finish();
+    reader.page.finish();
 }
