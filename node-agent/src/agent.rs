@@ -35,7 +35,7 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let _lock = StateLock::take(&options.state_dir)?;
-    let metrics = Metrics::register(&options.registry)?;
+    let metrics = Metrics::register(&options.registry, options.board.clone())?;
     let store = Store::open(keepers(&options.state_dir))?;
     let contents = store.load()?;
     let (memory, mut remembered) = mesh::Memory::open(&options.state_dir.join("mesh").join("objects"))?;

@@ -76,6 +76,7 @@ pub(super) async fn list(cluster: &Cluster, arguments: &Arguments) -> Result<Exi
         "GOOD",
         "RTT",
         "RATE",
+        "LOST",
         "REASON",
     ];
     print(heading, &rows, "no subscriptions: make one with `lineshaft mesh subscribe`")?;
@@ -83,7 +84,7 @@ pub(super) async fn list(cluster: &Cluster, arguments: &Arguments) -> Result<Exi
 }
 
 /// One for each link; one without a link for a subscription that has none yet.
-fn rows(subscription: &MeshSubscription) -> Vec<[String; 10]> {
+fn rows(subscription: &MeshSubscription) -> Vec<[String; 11]> {
     let status = subscription.status.clone().unwrap_or_default();
     let ready = condition::find(&status.conditions, conditions::READY);
     let row = |link: Option<&Link>| {
@@ -97,6 +98,7 @@ fn rows(subscription: &MeshSubscription) -> Vec<[String; 10]> {
             or_dash(status.entries.map(|entries| format!("{}/{}", entries.good, entries.total))),
             or_dash(link.and_then(|link| link.rtt_microseconds).map(|rtt| format!("{rtt}µs"))),
             or_dash(link.and_then(|link| link.messages_per_second).map(|rate| format!("{rate}/s"))),
+            or_dash(link.and_then(|link| link.messages_lost)),
             or_dash(ready.map(|ready| &ready.reason)),
         ]
     };

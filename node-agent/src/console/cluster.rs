@@ -23,6 +23,9 @@ const ANSWER_LASTS: Duration = Duration::from_secs(10);
 pub(crate) struct Person {
     user: UserInfo,
     client: Client,
+    token: String,
+    /// Until then the token counts as good without another question.
+    good_until: Arc<Mutex<Instant>>,
     answers: Arc<Mutex<HashMap<Deed, (bool, Instant)>>>,
 }
 
@@ -60,6 +63,15 @@ impl Cluster {
 
     /// Whose token this is; nobody's: a sentence.
     pub(crate) async fn person(&self, token: &str) -> Result<Person, String> {
+        let user = self.review(token).await?;
+        let mut config = self.config.clone();
+        config.auth_info = AuthInfo { token: Some(token.to_owned().into()), ..AuthInfo::default() };
+        let client = Client::try_from(config).map_err(|error| sentence(&error))?;
+        let good_until = Arc::new(Mutex::new(Instant::now() + ANSWER_LASTS));
+        Ok(Person { user, client, token: token.to_owned(), good_until, answers: Arc::default() })
+    }
+
+    async fn review(&self, token: &str) -> Result<UserInfo, String> {
         let review = TokenReview {
             spec: TokenReviewSpec { token: Some(token.to_owned()), ..TokenReviewSpec::default() },
             ..TokenReview::default()
@@ -71,15 +83,33 @@ impl Cluster {
             .map_err(|error| format!("The API server could not be asked: {}", sentence(&error)))?;
         let status = answer.status.unwrap_or_default();
         let user = status.user.filter(|_| status.authenticated == Some(true));
-        let Some(user) = user else { return Err("The API server does not know this token.".to_owned()) };
-        let mut config = self.config.clone();
-        config.auth_info = AuthInfo { token: Some(token.to_owned().into()), ..AuthInfo::default() };
-        let client = Client::try_from(config).map_err(|error| sentence(&error))?;
-        Ok(Person { user, client, answers: Arc::default() })
+        user.ok_or_else(|| "The API server does not know this token.".to_owned())
+    }
+
+    /// Whether a token is still what it was at the login: they end, and are taken back.
+    async fn is_still_good(&self, person: &Person) -> bool {
+        let good_until = || person.good_until.lock().unwrap_or_else(PoisonError::into_inner);
+        if Instant::now() < *good_until() {
+            return true;
+        }
+        match self.review(&person.token).await {
+            Ok(user) if user.username == person.user.username && user.uid == person.user.uid => {
+                *good_until() = Instant::now() + ANSWER_LASTS;
+                true
+            }
+            Ok(_) => false,
+            Err(why) => {
+                tracing::warn!(person = person.name(), why, "a session of the console is refused");
+                false
+            }
+        }
     }
 
     /// Whether a person may do something.
     pub(crate) async fn may(&self, person: &Person, deed: &Deed) -> bool {
+        if !self.is_still_good(person).await {
+            return false;
+        }
         let now = Instant::now();
         let known = person.answers.lock().unwrap_or_else(PoisonError::into_inner).get(deed).copied();
         if let Some((allowed, until)) = known

@@ -165,7 +165,7 @@ pub(crate) async fn parts(console: &Console, visitor: &Visitor, asked: &Asked) -
         }
         Place::Discovery => view::discovery::parts(&stores.peers(), now),
         Place::Pairing => view::pairing::parts(&stores.pairings(), now),
-        Place::Mesh => view::mesh::parts(&stores.subscriptions()),
+        Place::Mesh => view::mesh::parts(&stores.subscriptions(), &console.mesh.posted()),
         Place::Events => view::events::parts(&stores.events(), now),
     });
     Ok(parts)

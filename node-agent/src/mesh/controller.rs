@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
@@ -15,13 +15,16 @@ use kube::core::DeserializeGuard;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use lineshaft_api_client::{Reachability, WatchBackoff};
-use lineshaft_crds::{MeshPeer, MeshSubscription, Pairing, PlcRuntime};
+use lineshaft_crds::condition::find;
+use lineshaft_crds::mesh_peer::conditions::NAME_UNIQUE;
+use lineshaft_crds::{ConditionStatus, MeshPeer, MeshSubscription, Pairing, PlcRuntime};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::board::Posted;
 use super::local::{KnownPeer, LocalRuntime, LocalSubscription};
 use super::mailboxes::{Around, Fetched, Keepers, Mailboxes};
 use super::mirror::Mirror;
@@ -218,6 +221,9 @@ struct Controller {
     broken: Option<String>,
     /// Endpoints that do not listen.
     deaf: BTreeMap<SocketAddr, String>,
+    /// Counts as the statuses have them.
+    told: subscriptions::Told,
+    begun: Instant,
 }
 
 impl Controller {
@@ -238,6 +244,8 @@ impl Controller {
             writes,
             broken: None,
             deaf: BTreeMap::new(),
+            told: subscriptions::Told::default(),
+            begun: Instant::now(),
         }
     }
 
@@ -274,6 +282,7 @@ impl Controller {
         // The newest: what was pinned is pinned before anybody hears of it.
         seen.pins = mesh.trust.pins();
         for served in self.network.served.drain(..) {
+            self.context.metrics.pairing_attempt("offer", served.outcome.is_ok());
             self.pairer.served(&served, &self.pairings);
         }
         let plan = plan::plan(&mesh.me, &wanted, &seen, &self.plan);
@@ -291,11 +300,11 @@ impl Controller {
             plan: &self.plan,
         };
         self.mailboxes.pass(&around, &directory, &mut self.requests);
-        self.context.options.board.pin(self.mailboxes.receiving());
         let now = Timestamp::now();
         let mut writes = self.pairer.pass(&mesh, &self.pairings, &self.peers, &seen, now, &mut self.claims);
         writes.extend(self.say_of_peers(&seen, clock_ns, now));
         writes.extend(self.say_of_subscriptions(&seen, now));
+        self.pin_up(&mesh, &seen);
         self.writes.send_replace(writes);
     }
 
@@ -345,6 +354,7 @@ impl Controller {
     }
 
     fn claimed(&mut self, uid: &str, (address, outcome): Claimed) {
+        self.context.metrics.pairing_attempt("claim", outcome.is_ok());
         self.pairer.claimed(uid, address, &outcome, &self.pairings);
     }
 
@@ -369,12 +379,33 @@ impl Controller {
         }
     }
 
-    fn say_of_subscriptions(&self, seen: &Seen, now: Timestamp) -> Vec<Write> {
+    /// For those who show what is known at this moment.
+    fn pin_up(&self, mesh: &Mesh, seen: &Seen) {
+        let mut posted = Posted {
+            flows: self.mailboxes.receiving(&self.subscriptions),
+            links: seen.links.clone(),
+            offering: self.pairer.is_offering(),
+            locked: mesh.offers.is_locked(),
+            ..Posted::default()
+        };
+        for peer in self.peers.all() {
+            let status = peer.status.clone().unwrap_or_default();
+            *posted.peers.entry(peers::trust_word(status.trust)).or_insert(0) += 1;
+            let unique = find(&status.conditions, NAME_UNIQUE);
+            posted.conflicts +=
+                u64::from(unique.is_some_and(|unique| unique.status == ConditionStatus::False));
+        }
+        self.context.options.board.pin(posted);
+    }
+
+    fn say_of_subscriptions(&mut self, seen: &Seen, now: Timestamp) -> Vec<Write> {
         if !self.subscriptions.is_listed() {
             return Vec::new();
         }
         let reports = self.mailboxes.reports(&self.subscriptions);
-        let knowledge = subscriptions::Knowledge { plan: &self.plan, seen, reports: &reports, now };
+        let figures = self.told.renew(self.mailboxes.figures(), self.begun.elapsed());
+        let knowledge =
+            subscriptions::Knowledge { plan: &self.plan, seen, reports: &reports, figures: &figures, now };
         let changed = self.subscriptions.all().filter_map(|object| {
             Some(Write::Subscription(Status::of(&**object, &subscriptions::news(object, &knowledge)?)))
         });

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use kube::ResourceExt;
 use lineshaft_crds::mesh_peer::PeerSource;
+use lineshaft_crds::mesh_subscription::runtime_publisher;
 use lineshaft_crds::{MeshPeer, MeshSubscription, PlcRuntime};
 use lineshaft_mesh::discovery::{Label, RuntimeId};
 use lineshaft_mesh::identity::AgentId;
@@ -74,6 +75,16 @@ pub(crate) enum Publisher {
     Peer(String),
     /// A runtime of the same namespace.
     Runtime(String),
+}
+
+impl Publisher {
+    /// As the status names it.
+    pub(crate) fn label(&self) -> String {
+        match self {
+            Self::Peer(name) => name.clone(),
+            Self::Runtime(name) => runtime_publisher(name),
+        }
+    }
 }
 
 /// Whose values a runtime of this node wants.

@@ -22,7 +22,7 @@ use lineshaft_plc_runtime::client::{KeeperClient, OpenMailbox};
 use lineshaft_plc_runtime::protocol::{self, MailboxInfo, MeshStatus, Problem, ProblemReason};
 use tokio::task::JoinSet;
 
-use super::board::Receiving;
+use super::board::{Figures, Flow, Receiving};
 use super::local::{Publisher, publisher_of};
 use super::mirror::Mirror;
 use super::plan::{Binding, Plan, Route, Seen};
@@ -170,11 +170,25 @@ impl Mailboxes {
     }
 
     /// What is received, for those who show it.
-    pub(crate) fn receiving(&self) -> Vec<Receiving> {
-        let wished = self.wished.values();
-        wished
-            .map(|one| Receiving { receiver: one.wish.subscriber.clone(), shown: one.shown.clone() })
-            .collect()
+    pub(crate) fn receiving(&self, subscriptions: &Mirror<MeshSubscription>) -> Vec<Receiving> {
+        let receiving = self.wished.iter().filter_map(|((uid, publisher), wished)| {
+            let object = subscriptions.all().find(|one| one.metadata.uid.as_ref() == Some(uid))?;
+            Some(Receiving {
+                receiver: wished.wish.subscriber.clone(),
+                namespace: object.namespace().unwrap_or_default(),
+                runtime: object.spec.runtime_ref.name.clone(),
+                subscription: object.name_any(),
+                publisher: publisher.label(),
+                peer: wished.wish.peer,
+                flow: wished.shown.clone(),
+            })
+        });
+        receiving.collect()
+    }
+
+    /// What has arrived of each publisher.
+    pub(crate) fn figures(&self) -> BTreeMap<Binding, Figures> {
+        self.wished.iter().map(|(binding, wished)| (binding.clone(), wished.shown.figures())).collect()
     }
 
     fn wish(&mut self, around: &Around<'_>) {

@@ -9,6 +9,7 @@
 
 mod board;
 mod controller;
+mod counts;
 mod local;
 mod mailboxes;
 mod mirror;
@@ -24,7 +25,9 @@ mod thread;
 mod writer;
 
 pub use board::MeshBoard;
-pub(crate) use board::Received;
+#[cfg(test)]
+pub(crate) use board::tests::sample;
+pub(crate) use board::{Figures, Posted, Received};
 pub(crate) use controller::{Context, Runtimes, run};
 pub(crate) use mailboxes::{Keepers, Keeping};
 pub(crate) use remembered::Memory;

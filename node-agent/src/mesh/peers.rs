@@ -226,5 +226,16 @@ fn keep_last_seen(known: &MeshPeerStatus, wanted: &mut MeshPeerStatus) {
     }
 }
 
+/// For figures.
+pub(crate) fn trust_word(trust: Option<Trust>) -> &'static str {
+    match trust {
+        None => "Unknown",
+        Some(Trust::Unpaired) => "Unpaired",
+        Some(Trust::Paired) => "Paired",
+        Some(Trust::RevokedByPeer) => "RevokedByPeer",
+        Some(Trust::KeyMismatch) => "KeyMismatch",
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,8 @@ use lineshaft_mesh::control::Reason;
 use lineshaft_mesh::link::{Delivery, EntryProblem, Sink};
 use lineshaft_mesh::wire::Quality;
 
-use super::board::Received;
+use super::board::{Figures, Flow, Received};
+use super::counts::Counts;
 use super::subscriptions::EntryState;
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -45,6 +46,7 @@ struct State {
     entries: Vec<Entry>,
     /// Negotiation of the flow that each source was last used for.
     flows: HashMap<u16, (u16, u32)>,
+    counts: Counts,
 }
 
 #[derive(Clone, Default)]
@@ -60,7 +62,13 @@ impl Shown {
     pub(crate) fn new(inbox: Arc<Mutex<InboxWriter>>, sources: u16, places: Vec<Place>) -> Self {
         let entries = vec![Entry::default(); places.len()];
         let numbers = places.iter().enumerate().map(|(number, place)| (place.to.clone(), number)).collect();
-        Self { inbox, sources, places, numbers, state: Mutex::new(State { entries, flows: HashMap::new() }) }
+        Self {
+            inbox,
+            sources,
+            places,
+            numbers,
+            state: Mutex::new(State { entries, flows: HashMap::new(), counts: Counts::default() }),
+        }
     }
 
     /// What has become of an entry, by the variable that receives.
@@ -79,8 +87,39 @@ impl Shown {
         })
     }
 
-    /// What is known of each entry, by the variable that receives.
-    pub(crate) fn received(&self) -> Vec<(String, Received)> {
+    /// Each flow has other entries, so the first of them names its source.
+    fn source(&self, entries: &[u32]) -> u16 {
+        let first = entries
+            .iter()
+            .filter_map(|&entry| self.places.get(entry as usize))
+            .map(|place| place.inbox)
+            .min();
+        (first.unwrap_or(0) % usize::from(self.sources.max(1))) as u16
+    }
+}
+
+impl Flow for Shown {
+    fn figures(&self) -> Figures {
+        let now_ns = monotonic_ns().cast_unsigned();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = &mut *state;
+        let known = || self.places.iter().zip(&state.entries);
+        let stale = |(place, entry): &(&Place, &Entry)| {
+            entry.quality.is_some() && now_ns.saturating_sub(entry.alive_ns) >= place.timeout_ns
+        };
+        let newest = state.entries.iter().map(|entry| entry.alive_ns).max().unwrap_or(0);
+        let total = state.counts.total();
+        Figures {
+            messages: total.messages,
+            lost: total.lost,
+            age_ms: (newest > 0).then(|| now_ns.saturating_sub(newest) / NS_PER_MS),
+            stale: known().filter(stale).count(),
+            refused: state.entries.iter().filter(|entry| entry.refused.is_some()).count(),
+            per_second: state.counts.per_second(now_ns),
+        }
+    }
+
+    fn received(&self) -> Vec<(String, Received)> {
         let now_ns = monotonic_ns().cast_unsigned();
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.places.iter().zip(&state.entries).map(|(place, entry)| {
@@ -96,16 +135,6 @@ impl Shown {
         });
         known.collect()
     }
-
-    /// Each flow has other entries, so the first of them names its source.
-    fn source(&self, entries: &[u32]) -> u16 {
-        let first = entries
-            .iter()
-            .filter_map(|&entry| self.places.get(entry as usize))
-            .map(|place| place.inbox)
-            .min();
-        (first.unwrap_or(0) % usize::from(self.sources.max(1))) as u16
-    }
 }
 
 impl Sink for Shown {
@@ -114,6 +143,7 @@ impl Sink for Shown {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let source = self.source(delivery.entries);
         let config = delivery.subscription.config();
+        state.counts.count((config.flow, config.epoch), delivery.subscription.tally());
         if state.flows.insert(source, (config.flow, config.epoch)) != Some((config.flow, config.epoch)) {
             inbox.alive(source, 0);
         }

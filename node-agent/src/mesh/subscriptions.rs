@@ -1,14 +1,16 @@
 //! What the agent of the receiving node says of a subscription. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use lineshaft_api_client::bounded;
 use lineshaft_crds::mesh_subscription::conditions::{COMPATIBLE, CONNECTED, FRESH, RESOLVED_REFS};
-use lineshaft_crds::mesh_subscription::{EntryCounts, Link, Staleness, Transport, runtime_publisher};
+use lineshaft_crds::mesh_subscription::{EntryCounts, Link, Staleness, Transport};
 use lineshaft_crds::{Condition, ConditionStatus, MeshSubscription, MeshSubscriptionStatus, story};
 use lineshaft_mesh::link::LinkStatus;
 
+use super::board::Figures;
 use super::local::{LocalSubscription, Publisher, publisher_of};
 use super::plan::{Binding, Plan, Route, Seen, Unresolved};
 
@@ -17,6 +19,9 @@ const LONGEST_MESSAGE_BYTES: usize = 1024;
 const OWN: [&str; 4] = [RESOLVED_REFS, COMPATIBLE, CONNECTED, FRESH];
 /// A round trip is news when it is so many times longer or shorter than the one that was told last.
 const RTT_NEWS: i64 = 2;
+
+/// Figures alone are written no more often.
+const FIGURES_EVERY: Duration = Duration::from_mins(1);
 
 /// What has become of the entries that one publisher is to give, in the order of the spec.
 pub(crate) type Report = Vec<EntryState>;
@@ -47,7 +52,36 @@ pub(crate) struct Knowledge<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) seen: &'a Seen,
     pub(crate) reports: &'a BTreeMap<Binding, Report>,
+    /// What had arrived when counts were last told; they alone are told once a minute at most.
+    pub(crate) figures: &'a BTreeMap<Binding, Figures>,
     pub(crate) now: Timestamp,
+}
+
+/// Figures as the status has them: those of the last time, until they are old.
+#[derive(Default)]
+pub(crate) struct Told(BTreeMap<Binding, (Figures, Duration)>);
+
+impl Told {
+    /// Takes the newest figures where they are due; `now` is of any clock that does not go back.
+    pub(crate) fn renew(
+        &mut self,
+        newest: BTreeMap<Binding, Figures>,
+        now: Duration,
+    ) -> BTreeMap<Binding, Figures> {
+        self.0.retain(|binding, _| newest.contains_key(binding));
+        for (binding, figures) in newest {
+            let known = self.0.get(&binding);
+            // The first ones when there is a rate, so that they say something for the whole minute.
+            let is_due = match known {
+                Some((_, at)) => now.saturating_sub(*at) >= FIGURES_EVERY,
+                None => figures.per_second.is_some(),
+            };
+            if is_due {
+                self.0.insert(binding, (figures, now));
+            }
+        }
+        self.0.iter().map(|(binding, (figures, _))| (binding.clone(), *figures)).collect()
+    }
 }
 
 /// What the status should say, if it does not say it yet.
@@ -94,21 +128,20 @@ struct Known<'a> {
     route: Option<&'a Result<Route, Unresolved>>,
     link: Option<&'a LinkStatus>,
     report: &'a [EntryState],
+    figures: Option<&'a Figures>,
 }
 
 fn publishers<'a>(object: &MeshSubscription, knowledge: &Knowledge<'a>) -> Vec<Known<'a>> {
     let local = LocalSubscription::of(object);
     let known = |publisher: Publisher| {
-        let label = match &publisher {
-            Publisher::Peer(name) => name.clone(),
-            Publisher::Runtime(name) => runtime_publisher(name),
-        };
+        let label = publisher.label();
         let binding = (local.uid.clone(), publisher);
         let route = knowledge.plan.routes.get(&binding);
         let agent = route.and_then(|route| route.as_ref().ok()).map(|route| route.agent);
         let link = agent.and_then(|agent| knowledge.seen.links.get(&agent));
         let report = knowledge.reports.get(&binding).map(Vec::as_slice).unwrap_or_default();
-        Known { label, route, link, report }
+        let figures = knowledge.figures.get(&binding);
+        Known { label, route, link, report, figures }
     };
     let mut publishers: Vec<Known<'a>> = local.publishers.clone().into_iter().map(known).collect();
     publishers.sort_by(|a, b| a.label.cmp(&b.label));
@@ -217,16 +250,22 @@ fn link(publisher: &Known<'_>, told: &[Link]) -> Link {
         told.iter().find(|told| told.publisher == publisher.label).and_then(|told| told.rtt_microseconds);
     let as_before = |now: i64, before: i64| now <= RTT_NEWS * before && before <= RTT_NEWS * now;
     let rtt = rtt.map(|now| before.filter(|before| as_before(now, *before)).unwrap_or(now));
+    let figures = publisher.figures;
+    // Of a connection that is gone the last rate says nothing.
+    let per_second = figures.filter(|_| connected).and_then(|one| i32::try_from(one.per_second?).ok());
     Link {
         publisher: publisher.label.clone(),
         address: link.and_then(|link| link.address).map(|address| address.to_string()),
         transport: link.map(|_| Transport::Quic),
         connected,
         staleness: Some(staleness),
-        last_received_age_milliseconds: None,
+        last_received_age_milliseconds: figures
+            .and_then(|one| one.age_ms)
+            .and_then(|age| i64::try_from(age).ok()),
         rtt_microseconds: rtt,
-        messages_received: None,
-        messages_per_second: None,
+        messages_received: figures.map(|one| i64::try_from(one.messages).unwrap_or(i64::MAX)),
+        messages_lost: figures.map(|one| i64::try_from(one.lost).unwrap_or(i64::MAX)),
+        messages_per_second: per_second,
     }
 }
 

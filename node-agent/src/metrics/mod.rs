@@ -1,5 +1,8 @@
-//! The agent's metrics: its own doings here, the figures of the runtimes in [`runtimes`].
+//! The agent's metrics: its own doings here, the figures of the runtimes in [`runtimes`], those of
+//! the mesh in [`mesh`].
 
+mod families;
+mod mesh;
 mod runtimes;
 
 use std::sync::Arc;
@@ -11,6 +14,7 @@ use prometheus::{
     HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
+use crate::mesh::MeshBoard;
 use runtimes::Runtimes;
 
 /// All metrics of one agent; clones share them.
@@ -23,6 +27,7 @@ pub(crate) struct Metrics {
     status_patches: IntCounterVec,
     lease_renewals: IntCounterVec,
     events_dropped: IntCounter,
+    pairing_attempts: IntCounterVec,
     keepers: IntGauge,
     keeper_starts: IntCounterVec,
     damaged_records: IntCounter,
@@ -32,7 +37,7 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     /// Makes and registers them.
-    pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+    pub(crate) fn register(registry: &Registry, board: MeshBoard) -> Result<Self, prometheus::Error> {
         let build_info = IntGaugeVec::new(
             Opts::new("lineshaft_agent_build_info", "Always 1; the labels say which agent this is."),
             &["version"],
@@ -86,6 +91,11 @@ impl Metrics {
                     "Kubernetes events that were not published: too many at once, or refused.",
                 )?,
             )?,
+            pairing_attempts: counters(
+                "lineshaft_agent_pairing_attempts_total",
+                "Claims made and answered, by how they ended.",
+                &["role", "outcome"],
+            )?,
             keepers: registered(
                 registry,
                 IntGauge::new("lineshaft_agent_keepers", "Keepers that this agent is connected to.")?,
@@ -112,6 +122,7 @@ impl Metrics {
             runtimes: Arc::default(),
         };
         registry.register(Box::new(runtimes::Collected::new(Arc::clone(&metrics.runtimes))?))?;
+        registry.register(Box::new(mesh::Collected::new(board)?))?;
         Ok(metrics)
     }
 
@@ -138,6 +149,11 @@ impl Metrics {
 
     pub(crate) fn event_dropped(&self) {
         self.events_dropped.inc();
+    }
+
+    pub(crate) fn pairing_attempt(&self, role: &str, paired: bool) {
+        let outcome = if paired { "paired" } else { "failed" };
+        self.pairing_attempts.with_label_values(&[role, outcome]).inc();
     }
 
     pub(crate) fn keeper_connected(&self, kind: &str) {
@@ -183,13 +199,16 @@ mod tests {
     #[test]
     fn metrics_page_has_all() {
         let registry = Registry::new();
-        let metrics = Metrics::register(&registry).unwrap();
+        let board = MeshBoard::default();
+        board.pin(crate::mesh::sample());
+        let metrics = Metrics::register(&registry, board).unwrap();
         // Labels make a series.
         metrics.reconciled("a", Duration::ZERO, "b");
         metrics.reconcile_failed("a", "b");
         metrics.watch_event("a", "b");
         metrics.status_patch("a", "b");
         metrics.lease_renewal("a");
+        metrics.pairing_attempt("a", true);
         metrics.keeper_connected("a");
         lineshaft_test_fixture::metrics_page("agent", &registry);
     }

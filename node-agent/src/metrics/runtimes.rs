@@ -5,9 +5,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lineshaft_plc_runtime::protocol::{Distribution, DriverState, Outputs, Status, TaskStatus};
+use lineshaft_plc_runtime::protocol::{DriverState, Outputs, Status, TaskStatus};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto;
+
+use super::families::{Families, Labels, with};
 
 /// The last known status of each runtime of this node.
 #[derive(Default)]
@@ -76,7 +78,7 @@ impl Collector for Collected {
 
     fn collect(&self) -> Vec<proto::MetricFamily> {
         let known = self.runtimes.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut families = Families::default();
+        let mut families = Families::new("lineshaft_plc_");
         for ((namespace, name), known) in known.iter() {
             let labels = vec![("namespace", namespace.as_str()), ("name", name.as_str())];
             families.of_runtime(&labels, &known.status);
@@ -87,18 +89,6 @@ impl Collector for Collected {
         }
         families.finish()
     }
-}
-
-type Labels<'a> = [(&'a str, &'a str)];
-
-fn with<'a>(labels: &Labels<'a>, name: &'a str, value: &'a str) -> Vec<(&'a str, &'a str)> {
-    labels.iter().copied().chain([(name, value)]).collect()
-}
-
-/// Families by name, in the making.
-#[derive(Default)]
-struct Families {
-    families: BTreeMap<&'static str, proto::MetricFamily>,
 }
 
 impl Families {
@@ -156,72 +146,13 @@ impl Families {
             &task.late,
         );
     }
-
-    fn histogram(&mut self, name: &'static str, help: &str, labels: &Labels<'_>, times: &Distribution) {
-        let seconds = |ns: u64| ns as f64 / 1e9;
-        let bucket = |(&bound, &count): (&u64, &u64)| {
-            let mut bucket = proto::Bucket::default();
-            bucket.set_upper_bound(seconds(bound));
-            bucket.set_cumulative_count(count);
-            bucket
-        };
-        let mut histogram = proto::Histogram::default();
-        histogram.set_bucket(Distribution::BOUNDS_NS.iter().zip(&times.at_or_below).map(bucket).collect());
-        histogram.set_sample_count(times.count);
-        histogram.set_sample_sum(seconds(times.sum_ns));
-        let mut metric = proto::Metric::from_label(pairs(labels));
-        metric.set_histogram(histogram);
-        self.push(name, help, proto::MetricType::HISTOGRAM, metric);
-    }
-
-    fn counter(&mut self, name: &'static str, help: &str, labels: &Labels<'_>, value: u64) {
-        let mut counter = proto::Counter::default();
-        counter.set_value(value as f64);
-        let mut metric = proto::Metric::from_label(pairs(labels));
-        metric.set_counter(counter);
-        self.push(name, help, proto::MetricType::COUNTER, metric);
-    }
-
-    fn gauge(&mut self, name: &'static str, help: &str, labels: &Labels<'_>, value: f64) {
-        let mut gauge = proto::Gauge::default();
-        gauge.set_value(value);
-        let mut metric = proto::Metric::from_label(pairs(labels));
-        metric.set_gauge(gauge);
-        self.push(name, help, proto::MetricType::GAUGE, metric);
-    }
-
-    fn push(&mut self, name: &'static str, help: &str, type_: proto::MetricType, metric: proto::Metric) {
-        let family = self.families.entry(name).or_insert_with(|| {
-            let mut family = proto::MetricFamily::default();
-            family.set_name(format!("lineshaft_plc_{name}"));
-            family.set_help(help.to_owned());
-            family.set_field_type(type_);
-            family
-        });
-        family.mut_metric().push(metric);
-    }
-
-    fn finish(self) -> Vec<proto::MetricFamily> {
-        self.families.into_values().collect()
-    }
-}
-
-fn pairs(labels: &Labels<'_>) -> Vec<proto::LabelPair> {
-    labels
-        .iter()
-        .map(|(name, value)| {
-            let mut pair = proto::LabelPair::default();
-            pair.set_name((*name).to_owned());
-            pair.set_value((*value).to_owned());
-            pair
-        })
-        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::plcruntime::sample;
+    use lineshaft_plc_runtime::protocol::Distribution;
     use prometheus::{Encoder, Registry, TextEncoder};
 
     fn text(registry: &Registry) -> String {

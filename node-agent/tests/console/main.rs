@@ -8,6 +8,7 @@
 
 mod browser;
 mod clicks;
+mod cluster;
 mod http;
 mod login;
 mod requests;

@@ -4,11 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
-use kube::{Api, Resource, ResourceExt};
+use kube::config::KubeConfigOptions;
+use kube::{Api, Config, Resource, ResourceExt};
 use lineshaft_crds::{MeshPeer, MeshSubscription, Pairing};
 use lineshaft_node_agent::MeshBoard;
-use lineshaft_node_agent::console::{Access, Range, Settings, TokenHash, console};
-use lineshaft_test_fixture::{Namespace, eventually, namespace};
+use lineshaft_node_agent::console::{Access, Cluster, Range, Settings, TokenHash, console};
+use lineshaft_test_fixture::{ApiServer, Namespace, eventually, namespace};
 use prometheus::Registry;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -20,6 +21,14 @@ use crate::http::{Answer, Request};
 
 /// Long enough for a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// How people come in.
+#[derive(Clone, Copy)]
+enum Entrance {
+    Local,
+    Token,
+    Cluster,
+}
 
 /// A console and its objects.
 pub(crate) struct Site {
@@ -43,33 +52,52 @@ impl Drop for Site {
 impl Site {
     /// For whoever is at this machine.
     pub(crate) async fn local() -> Self {
-        Self::start(false, IpAddr::from([127, 0, 0, 1])).await
+        Self::start(Entrance::Local).await
     }
 
     /// With a login.
     pub(crate) async fn with_login() -> Self {
-        Self::start(true, IpAddr::from([127, 0, 0, 1])).await
+        Self::start(Entrance::Token).await
     }
 
-    async fn start(login: bool, ip: IpAddr) -> Self {
+    /// With tokens of Kubernetes, as the agent of a cluster serves it.
+    pub(crate) async fn on_cluster() -> Self {
+        Self::start(Entrance::Cluster).await
+    }
+
+    async fn start(entrance: Entrance) -> Self {
         let namespace = namespace().await;
         let node = namespace.unique("edge");
         let state = tempfile::tempdir().unwrap();
         let (all, token) = TokenHash::keep(&state.path().join("token")).unwrap();
         let (look, look_token) = TokenHash::keep(&state.path().join("look-token")).unwrap();
-        let (_, client) = watch::channel(Some(namespace.client()));
+        let client = match entrance {
+            Entrance::Local | Entrance::Token => namespace.client(),
+            Entrance::Cluster => namespace.agent_client(&node).await,
+        };
+        let access = match entrance {
+            Entrance::Local => Access::Local,
+            Entrance::Token => Access::Token { all, look },
+            Entrance::Cluster => {
+                let kubeconfig = ApiServer::shared().kubeconfig().clone();
+                let options = KubeConfigOptions::default();
+                let config = Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
+                Access::Cluster(Box::new(Cluster::new(config, client.clone())))
+            }
+        };
+        let (_, client) = watch::channel(Some(client));
         let settings = Settings {
             node_name: node.clone(),
             client,
             range: Range::Site,
-            access: if login { Access::Token { all, look } } else { Access::Local },
+            access,
             registry: Registry::new(),
             state_dir: state.path().to_owned(),
             mesh: MeshBoard::default(),
         };
         let stop = CancellationToken::new();
         let router = console(settings, stop.clone()).unwrap();
-        let listener = TcpListener::bind((ip, 0)).await.unwrap();
+        let listener = TcpListener::bind((IpAddr::from([127, 0, 0, 1]), 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await

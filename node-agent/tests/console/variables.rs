@@ -28,14 +28,14 @@ END_PROGRAM
 ";
 
 /// An agent with one program.
-struct Program {
-    path: String,
+pub(crate) struct Program {
+    pub(crate) path: String,
     shutdown: CancellationToken,
     agent: JoinHandle<Result<(), Error>>,
 }
 
 impl Program {
-    async fn run(site: &Site) -> Self {
+    pub(crate) async fn run(site: &Site) -> Self {
         let mut options =
             Options::new(site.node.clone(), site.state.path().to_owned(), default_exe().unwrap());
         options.lifeline = Lifeline::WithParent;
@@ -55,14 +55,14 @@ impl Program {
         Self { path, shutdown, agent }
     }
 
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         self.shutdown.cancel();
         self.agent.await.unwrap().unwrap();
     }
 }
 
 /// Notes of the events that tell of writes.
-async fn told(site: &Site) -> Vec<String> {
+pub(crate) async fn told(site: &Site) -> Vec<String> {
     let api: Api<Event> = site.namespace.api();
     let events = api.list(&ListParams::default()).await.unwrap();
     let writes = events.items.into_iter().filter(|event| event.reason.as_deref() == Some("VariableWritten"));
@@ -70,12 +70,12 @@ async fn told(site: &Site) -> Vec<String> {
 }
 
 /// Through a console with a login.
-async fn log_in(site: &Site, token: &str) -> String {
+pub(crate) async fn log_in(site: &Site, token: &str) -> String {
     let answer = site.form("/login", &[("token", token)]).send(site.address).await;
     answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
 }
 
-async fn get(site: &Site, path: &str, cookie: &str) -> Answer {
+pub(crate) async fn get(site: &Site, path: &str, cookie: &str) -> Answer {
     Request::get(path).with("Cookie", cookie).send(site.address).await
 }
 

@@ -5,6 +5,8 @@ use lineshaft_crds::MeshSubscription;
 use lineshaft_crds::condition::{Condition, find};
 use lineshaft_crds::mesh_subscription::{Link, Staleness, Transport, conditions};
 
+use crate::mesh::Posted;
+
 use super::{Cell, Part, Row, Table, Tone};
 
 /// In the order in which a subscription comes to life: the first that does not hold is what is wrong.
@@ -17,7 +19,7 @@ const STEPS: [&str; 5] = [
 ];
 
 /// The page.
-pub(crate) fn parts(subscriptions: &[impl AsRef<MeshSubscription>]) -> Vec<Part> {
+pub(crate) fn parts(subscriptions: &[impl AsRef<MeshSubscription>], board: &Posted) -> Vec<Part> {
     let links = Table {
         id: "links",
         title: "Links".to_owned(),
@@ -29,9 +31,10 @@ pub(crate) fn parts(subscriptions: &[impl AsRef<MeshSubscription>]) -> Vec<Part>
             "Round trip",
             "Rate",
             "Messages",
+            "Lost",
             "Address",
         ],
-        rows: subscriptions.iter().flat_map(|object| links(object.as_ref())).collect(),
+        rows: subscriptions.iter().flat_map(|object| links(object.as_ref(), board)).collect(),
         empty: "No publisher has been looked for yet.",
     };
     let entries = Table {
@@ -44,9 +47,31 @@ pub(crate) fn parts(subscriptions: &[impl AsRef<MeshSubscription>]) -> Vec<Part>
     vec![links.part(), entries.part()]
 }
 
-fn links(object: &MeshSubscription) -> Vec<Row> {
+fn links(object: &MeshSubscription, board: &Posted) -> Vec<Row> {
     let status = object.status.clone().unwrap_or_default();
-    status.links.iter().map(|link| self::link(object, link)).collect()
+    let newest = status.links.iter().map(|link| newest(object, link, board));
+    newest.map(|link| self::link(object, &link)).collect()
+}
+
+/// A link with the figures of this moment, where the agent of this console has it: those of the status may be a minute
+/// old.
+fn newest(object: &MeshSubscription, link: &Link, board: &Posted) -> Link {
+    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    let flow = board.flows.iter().find(|flow| {
+        flow.namespace == namespace && flow.subscription == name && flow.publisher == link.publisher
+    });
+    let Some(flow) = flow else { return link.clone() };
+    let figures = flow.flow.figures();
+    let number = |count: u64| i64::try_from(count).ok();
+    let rtt = board.links.get(&flow.peer).filter(|link| link.connected).and_then(|link| number(link.rtt_us));
+    Link {
+        last_received_age_milliseconds: figures.age_ms.and_then(number),
+        messages_received: number(figures.messages),
+        messages_lost: number(figures.lost),
+        messages_per_second: figures.per_second.and_then(|rate| i32::try_from(rate).ok()),
+        rtt_microseconds: rtt.or(link.rtt_microseconds),
+        ..link.clone()
+    }
 }
 
 fn link(object: &MeshSubscription, link: &Link) -> Row {
@@ -71,9 +96,15 @@ fn link(object: &MeshSubscription, link: &Link) -> Row {
             Cell::maybe(link.rtt_microseconds.map(|rtt| format!("{rtt} µs"))),
             Cell::maybe(link.messages_per_second.map(|rate| format!("{rate}/s"))),
             Cell::maybe(link.messages_received),
+            lost(link.messages_lost),
             Cell::maybe(link.address.as_ref()).note(transport),
         ],
     }
+}
+
+fn lost(lost: Option<i64>) -> Cell {
+    let tone = if lost.is_some_and(|lost| lost > 0) { Tone::Doubtful } else { Tone::Plain };
+    Cell::maybe(lost).tone(tone)
 }
 
 fn subscription(object: &MeshSubscription) -> Row {
@@ -155,12 +186,15 @@ mod tests {
 
     #[test]
     fn a_healthy_link() {
-        let parts = parts(&[msub(json!({
-            "entries": {"total": 1, "good": 1, "uncertain": 0, "bad": 0},
-            "links": [{"publisher": "LineB", "address": "192.168.10.12:5210", "transport": "Quic", "connected": true,
-                "staleness": "Fresh", "lastReceivedAgeMilliseconds": 41, "rttMicroseconds": 210, "messagesReceived": 5312, "messagesPerSecond": 10}],
-            "conditions": [condition("Ready", "True", "AllFresh", "")],
-        }))]);
+        let parts = parts(
+            &[msub(json!({
+                "entries": {"total": 1, "good": 1, "uncertain": 0, "bad": 0},
+                "links": [{"publisher": "LineB", "address": "192.168.10.12:5210", "transport": "Quic", "connected": true,
+                    "staleness": "Fresh", "lastReceivedAgeMilliseconds": 41, "rttMicroseconds": 210, "messagesReceived": 5312, "messagesLost": 4, "messagesPerSecond": 10}],
+                "conditions": [condition("Ready", "True", "AllFresh", "")],
+            }))],
+            &Posted::default(),
+        );
         for text in [
             "id=\"link-LineB\"",
             "connected, fresh",
@@ -168,6 +202,7 @@ mod tests {
             "210 µs",
             "10/s",
             "5312",
+            ">4<",
             "192.168.10.12:5210",
             "QUIC",
         ] {
@@ -187,7 +222,7 @@ mod tests {
             condition("Fresh", "False", "NeverReceived", ""),
             condition("Compatible", "False", "TypeMismatch", "Status.RemoteState is INT, LineB publishes DINT"),
             condition("Ready", "False", "NotCompatible", ""),
-        ]}))])[1].html.clone();
+        ]}))], &Posted::default())[1].html.clone();
         assert!(html.contains("TypeMismatch") && html.contains("is INT, LineB publishes DINT"), "{html}");
         assert!(!html.contains("NeverReceived"), "{html}");
     }
@@ -201,8 +236,21 @@ mod tests {
             (true, json!(null), "nothing received"),
         ] {
             let link = json!({"publisher": "LineB", "connected": connected, "staleness": staleness});
-            let html = parts(&[msub(json!({"links": [link]}))])[0].html.clone();
+            let html = parts(&[msub(json!({"links": [link]}))], &Posted::default())[0].html.clone();
             assert!(html.contains(text), "{text}: {html}");
         }
+    }
+    #[test]
+    fn figures_of_the_moment_come_before_those_of_the_status() {
+        let mut object: MeshSubscription = (*msub(json!({"links": [
+            {"publisher": "LineB", "connected": true, "staleness": "Fresh", "lastReceivedAgeMilliseconds": 60_000, "messagesReceived": 1},
+            {"publisher": "LineC", "connected": true, "staleness": "Fresh", "lastReceivedAgeMilliseconds": 777},
+        ]}))).clone();
+        object.metadata.name = Some("plca-remote".to_owned());
+        let html = parts(&[Arc::new(object)], &crate::mesh::sample())[0].html.clone();
+        for text in [">41 ms ago<", ">10/s<", ">12<", ">210 µs<", ">777 ms ago<"] {
+            assert!(html.contains(text), "{text}: {html}");
+        }
+        assert!(!html.contains("60000"), "{html}");
     }
 }

@@ -38,9 +38,12 @@ fn told(
     let plan = Plan { routes: BTreeMap::from([(binding.clone(), route)]), ..Plan::default() };
     let links = link.into_iter().map(|link| (agent(), link)).collect();
     let seen = Seen { links, ..Seen::default() };
+    let figures =
+        Figures { messages: 12, lost: 1, per_second: Some(10), age_ms: Some(41), stale: 0, refused: 0 };
+    let figures = BTreeMap::from([(binding.clone(), figures)]);
     let reports = BTreeMap::from([(binding, report)]);
     let now = Timestamp::from_second(100).unwrap();
-    news(object, &Knowledge { plan: &plan, seen: &seen, reports: &reports, now })
+    news(object, &Knowledge { plan: &plan, seen: &seen, reports: &reports, figures: &figures, now })
 }
 
 fn agent() -> AgentId {
@@ -74,6 +77,10 @@ fn all_is_well() {
         ("LineB", true, Some(Staleness::Fresh))
     );
     assert_eq!(link.rtt_microseconds, Some(210));
+    let counts = (link.messages_received, link.messages_lost, link.messages_per_second);
+    assert_eq!((counts, link.last_received_age_milliseconds), ((Some(12), Some(1), Some(10)), Some(41)));
+    let gone = said(Ok(bound()), Some(LinkStatus::default()), vec![value(0, true), value(0, true)]);
+    assert_eq!((gone.links[0].messages_received, gone.links[0].messages_per_second), (Some(12), None));
 }
 
 #[test]
@@ -131,4 +138,23 @@ fn entries_are_counted_by_what_they_are_worth() {
     assert_eq!(status.entries, Some(EntryCounts { total: 2, good: 0, uncertain: 1, bad: 1 }));
     let status = said(Ok(bound()), Some(up()), vec![]);
     assert_eq!(status.entries, Some(EntryCounts { total: 2, good: 0, uncertain: 0, bad: 2 }));
+}
+
+#[test]
+fn figures_alone_are_news_once_a_minute() {
+    let binding: Binding = ("sub".to_owned(), Publisher::Peer("LineB".to_owned()));
+    let mut told = Told::default();
+    let mut at = |seconds: u64, per_second| {
+        let figures = Figures { messages: seconds, per_second, ..Figures::default() };
+        let newest = BTreeMap::from([(binding.clone(), figures)]);
+        told.renew(newest, Duration::from_secs(seconds)).get(&binding).map(|one| one.messages)
+    };
+    assert_eq!(at(100, None), None, "no rate yet");
+    assert_eq!(at(103, Some(10)), Some(103));
+    for later in [104, 150, 162] {
+        assert_eq!(at(later, Some(10)), Some(103), "after {later}");
+    }
+    assert_eq!(at(163, Some(10)), Some(163));
+    assert_eq!(at(200, None), Some(163));
+    assert!(told.renew(BTreeMap::new(), Duration::from_secs(201)).is_empty(), "it is not received any more");
 }

@@ -12,6 +12,8 @@ pub(super) struct Gaps {
     have: u64,
     /// The newest that is known to exist.
     known: u64,
+    /// Datagrams that a snapshot stood in for.
+    lost: u64,
     above: BTreeMap<u64, Parts>,
 }
 
@@ -44,6 +46,11 @@ pub(super) enum Arrival {
 impl Gaps {
     pub(super) fn have(&self) -> u64 {
         self.have
+    }
+
+    /// Datagrams that never came, as far as it is known; of a set that never came any part, one.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -96,6 +103,9 @@ impl Gaps {
     /// A snapshot stands for everything up to `seq`.
     pub(super) fn covered(&mut self, seq: u64) {
         self.exists(seq);
+        let arrived = self.above.range(..=seq);
+        let parts = arrived.clone().map(|(_, parts)| u64::from(parts.expected - parts.arrived)).sum::<u64>();
+        self.lost += seq.saturating_sub(self.have).saturating_sub(arrived.count() as u64) + parts;
         self.have = self.have.max(seq);
         self.above = self.above.split_off(&(self.have + 1));
         self.advance();
@@ -141,7 +151,23 @@ mod tests {
         gaps.covered(5);
         assert_eq!((gaps.have(), gaps.is_open()), (6, false));
         gaps.covered(3);
-        assert_eq!(gaps.have(), 6);
+        assert_eq!((gaps.have(), gaps.lost()), (6, 5));
+    }
+
+    #[test]
+    fn what_never_came_is_counted_once() {
+        let mut gaps = Gaps::default();
+        gaps.covered(0);
+        gaps.arrived(1, 0, 1);
+        assert_eq!(gaps.lost(), 0);
+        // 2 is missing, of 3 one part of three, of 4 nothing.
+        gaps.arrived(3, 1, 3);
+        gaps.exists(4);
+        gaps.covered(4);
+        assert_eq!((gaps.lost(), gaps.is_open()), (4, false));
+        gaps.arrived(2, 0, 1);
+        gaps.covered(4);
+        assert_eq!(gaps.lost(), 4);
     }
 
     #[test]

@@ -27,6 +27,15 @@ pub struct SubscriptionConfig {
     pub interval_ns: u64,
 }
 
+/// What has arrived of a flow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Datagrams, snapshots and long values.
+    pub messages: u64,
+    /// Datagrams that never came; a snapshot stood in for them.
+    pub lost: u64,
+}
+
 /// A variable of a flow, at the subscriber.
 #[derive(Debug, Clone)]
 pub struct ReceivedSlot {
@@ -79,6 +88,7 @@ pub struct Subscription {
     last_scan_no: Option<u32>,
     scan_time_ns: i64,
     running: bool,
+    messages: u64,
 }
 
 #[derive(Debug)]
@@ -126,6 +136,7 @@ impl Subscription {
             last_scan_no: None,
             scan_time_ns: 0,
             running: false,
+            messages: 0,
         }
     }
 
@@ -137,6 +148,11 @@ impl Subscription {
     /// The newest values, in memory form.
     pub fn image(&self) -> &[u8] {
         &self.image
+    }
+
+    /// What has arrived of it, and what has not.
+    pub fn tally(&self) -> Tally {
+        Tally { messages: self.messages, lost: self.gaps.lost() }
     }
 
     /// What the value of a slot is worth, silence of the publisher aside.
@@ -183,6 +199,7 @@ impl Subscription {
         if header.kind == Kind::Data {
             self.check(runs, u32::from(header.runs))?;
         }
+        self.messages += 1;
         self.alive(&header, now_ns);
         let received = match header.kind {
             Kind::Beat => {
@@ -202,6 +219,7 @@ impl Subscription {
             return Ok(Received::Nothing);
         }
         self.check(runs, header.runs)?;
+        self.messages += 1;
         self.flush();
         self.apply(runs, header.runs, header.up_to)?;
         self.gaps.covered(header.up_to);
@@ -229,6 +247,7 @@ impl Subscription {
         if !rest.is_empty() {
             return Err(WireError::Trailing { what: "a long value", count: rest.len() });
         }
+        self.messages += 1;
         if bulk.count <= slot.count {
             return Ok(Received::Nothing);
         }

@@ -109,6 +109,11 @@ impl Guard {
         self.offer.as_ref().is_some_and(|offer| now_ns < offer.expires_ns)
     }
 
+    /// Whether no offer can be made for a while.
+    pub fn is_locked(&self, now_ns: u64) -> bool {
+        now_ns < self.locked_until_ns
+    }
+
     /// Attempts left at the present offer.
     pub fn attempts_left(&self) -> u32 {
         self.offer.as_ref().map_or(0, |offer| ATTEMPTS - offer.attempts)

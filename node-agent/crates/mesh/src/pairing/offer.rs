@@ -91,6 +91,11 @@ impl Offers {
         self.door.close();
     }
 
+    /// Whether wrong codes have locked this agent for a while.
+    pub fn is_locked(&self) -> bool {
+        self.state().guard.is_locked(now_ns())
+    }
+
     /// Attempts left at the offer; 0 if none is open.
     pub fn attempts_left(&self) -> u32 {
         let state = self.state();
