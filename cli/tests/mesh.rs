@@ -292,7 +292,7 @@ fn linked(good: i32, fresh: &str) -> Value {
     json!({
         "entries": {"total": 1, "good": good, "uncertain": 0, "bad": 1 - good},
         "links": [{"publisher": "LineB", "address": "10.9.0.2:5210", "transport": "Quic", "connected": true,
-            "staleness": fresh, "rttMicroseconds": 210, "messagesPerSecond": 10}],
+            "staleness": fresh, "rttMicroseconds": 210, "messagesPerSecond": 10, "messagesLost": 3}],
         "conditions": [condition("Ready", if good == 1 { "True" } else { "False" },
             if good == 1 { "AllFresh" } else { "Stale" }, "")]
     })
@@ -320,6 +320,7 @@ async fn links_are_listed_and_followed() {
         "1/1",
         "210µs",
         "10/s",
+        "3",
         "AllFresh",
     ];
     assert_eq!(cells, expected);

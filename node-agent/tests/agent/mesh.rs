@@ -8,10 +8,12 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use lineshaft_crds::condition::find;
 use lineshaft_crds::mesh_peer::Trust;
+use lineshaft_crds::mesh_subscription::Link;
 use lineshaft_crds::{MeshPeer, MeshSubscription, Pairing, PlcRuntime, program_hash};
 use lineshaft_node_agent::{Error, Lifeline, MeshOptions, Options, Scope, default_exe, run};
 use lineshaft_plc_runtime::client::KeeperClient;
 use lineshaft_test_fixture::{Namespace, eventually, namespace, wait_for, wait_gone};
+use prometheus::{Encoder, Registry, TextEncoder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -27,6 +29,7 @@ struct Site {
     mdns_port: u16,
     listen: SocketAddr,
     state: TempDir,
+    registry: Registry,
     runtime: Option<PlcRuntime>,
     agent: Option<(CancellationToken, JoinHandle<Result<(), Error>>)>,
 }
@@ -55,6 +58,7 @@ impl Site {
             mdns_port,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())),
             state: tempfile::tempdir().unwrap(),
+            registry: Registry::new(),
             runtime: None,
             agent: None,
         };
@@ -80,8 +84,15 @@ impl Site {
         options.scope = Scope::Namespace(self.namespace.name().to_owned());
         self.namespace.name().clone_into(&mut options.lease_namespace);
         options.mesh = MeshOptions { mdns_port: self.mdns_port, ..MeshOptions::default() };
+        self.registry = options.registry.clone();
         let shutdown = CancellationToken::new();
         self.agent = Some((shutdown.clone(), tokio::spawn(run(client, options, shutdown))));
+    }
+
+    fn metrics(&self) -> String {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text).unwrap();
+        String::from_utf8(text).unwrap()
     }
 
     async fn stop(&mut self) {
@@ -339,6 +350,19 @@ async fn a_variable_of_one_site_is_in_the_program_of_the_other() {
     let first = first.await.as_i64();
     eventually(SOON, "a newer one", async || (a.value("Main.remote")?.as_i64() > first).then_some(())).await;
     assert_eq!(a.value("Main.quality").and_then(|quality| quality.as_i64()), Some(0));
+
+    // What has arrived is counted: soon in the status, at once in the metrics.
+    let subscriptions: Api<MeshSubscription> = a.namespace.api();
+    let counted = |object: &MeshSubscription| {
+        let links = object.status.as_ref().map(|status| status.links.as_slice()).unwrap_or_default();
+        let counts = |link: &Link| (link.messages_received, link.messages_per_second, link.messages_lost);
+        links.first().is_some_and(|link| matches!(counts(link), (Some(1..), Some(1..), Some(0..))))
+    };
+    wait_for(&subscriptions, "remote", SOON, counted).await;
+    let labels =
+        format!("namespace=\"{}\",name=\"remote\",runtime=\"plc\",peer=\"LineD\"", a.namespace.name());
+    let line = format!("lineshaft_agent_mesh_link_up{{{labels}}} 1");
+    assert!(a.metrics().contains(&line), "{line} is not in:\n{}", a.metrics());
 
     // A wrong type is a condition with both types, and stops nobody else.
     let wrong = a.subscribed("small", "Compatible", "TypeMismatch").await.status.unwrap();

@@ -93,7 +93,7 @@ impl Offers {
 
     /// Whether wrong codes have locked this agent for a while.
     pub fn is_locked(&self) -> bool {
-        self.state().guard.is_locked(now_ns())
+        self.state().guard.is_locked(self.clock.now_ns())
     }
 
     /// Attempts left at the offer; 0 if none is open.
