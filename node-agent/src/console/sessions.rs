@@ -23,7 +23,7 @@ pub(crate) enum Who {
     /// Whoever has the token to look only.
     Viewer,
     /// Somebody whom the API server knows, and judges.
-    Person(Person),
+    Person(Box<Person>),
 }
 
 /// One login.

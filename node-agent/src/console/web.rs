@@ -87,7 +87,7 @@ async fn log_in(
         Access::Token { all, .. } if all.is_of(token) => Ok(Who::Holder),
         Access::Token { look, .. } if look.is_of(token) => Ok(Who::Viewer),
         Access::Token { .. } => Err("This is not the token of this console.".to_owned()),
-        Access::Cluster(cluster) => cluster.person(token).await.map(Who::Person),
+        Access::Cluster(cluster) => cluster.person(token).await.map(|person| Who::Person(Box::new(person))),
     };
     let cookie = match who {
         Ok(who) => console.sessions.begin(who, Instant::now()).map_err(|error| error.to_string()),

@@ -32,7 +32,7 @@ const NOTE_BYTES_MAX: usize = 1024;
 
 #[derive(Template)]
 #[template(path = "console/write.html")]
-struct Form<'a> {
+struct Blank<'a> {
     form: &'a str,
     page: &'a str,
     path: &'a str,
@@ -210,7 +210,7 @@ fn filled(
     failed: &str,
 ) -> Html<String> {
     let page = Place::Variables(target.name.clone()).path();
-    let below = render(&Form { form: &visitor.form, page: &page, path, value });
+    let below = render(&Blank { form: &visitor.form, page: &page, path, value });
     let title = format!("Write a variable of {}", target.name);
     Html(still(console, visitor, &title, &page, failed, below))
 }

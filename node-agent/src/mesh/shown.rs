@@ -104,7 +104,7 @@ impl Flow for Shown {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let state = &mut *state;
         let known = || self.places.iter().zip(&state.entries);
-        let stale = |(place, entry): &(&Place, &Entry)| {
+        let is_silent = |(place, entry): &(&Place, &Entry)| {
             entry.quality.is_some() && now_ns.saturating_sub(entry.alive_ns) >= place.timeout_ns
         };
         let newest = state.entries.iter().map(|entry| entry.alive_ns).max().unwrap_or(0);
@@ -113,7 +113,7 @@ impl Flow for Shown {
             messages: total.messages,
             lost: total.lost,
             age_ms: (newest > 0).then(|| now_ns.saturating_sub(newest) / NS_PER_MS),
-            stale: known().filter(stale).count(),
+            stale: known().filter(is_silent).count(),
             refused: state.entries.iter().filter(|entry| entry.refused.is_some()).count(),
             per_second: state.counts.per_second(now_ns),
         }

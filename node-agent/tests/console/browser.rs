@@ -70,7 +70,8 @@ fn driver() -> Option<(Child, u16)> {
         line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
     });
     let Some(port) = port else {
-        driver.wait().unwrap();
+        // It has said its last word.
+        let _ = driver.wait();
         return None;
     };
     // It goes on talking, and would stop if nobody listened.

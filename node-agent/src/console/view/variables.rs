@@ -61,8 +61,8 @@ impl Variable {
 pub(crate) fn quality(quality: u8, stale: bool) -> Cell {
     let (text, tone) = match quality {
         _ if stale => ("stale", Tone::Bad),
-        0x00 => ("good", Tone::Good),
         0x04 => ("forced at the publisher", Tone::Good),
+        0x00..0x40 => ("good", Tone::Good),
         0x40 => ("a newer one is missing", Tone::Doubtful),
         0x42 => ("uncertain at the source", Tone::Doubtful),
         0x80 => ("stale", Tone::Bad),
@@ -71,7 +71,6 @@ pub(crate) fn quality(quality: u8, stale: bool) -> Cell {
         0x83 => ("refused", Tone::Bad),
         0x84 => ("publisher stopped", Tone::Bad),
         0x85 => ("bad at the source", Tone::Bad),
-        0x01..0x40 => ("good", Tone::Good),
         0x41..0x80 => ("uncertain", Tone::Doubtful),
         _ => ("bad", Tone::Bad),
     };
