@@ -132,11 +132,13 @@ fn kind(word: &str) -> Option<Kind> {
         "0000-0000" => Some(Kind::Code),
         "0000-00-00T00:00:00Z" => Some(Kind::Time),
         _ if made_up => Some(Kind::Name),
-        _ if word.strip_suffix("µs").is_some_and(|number| number.parse::<u64>().is_ok()) => {
-            Some(Kind::Figure)
-        }
+        _ if ["µs", "/s"].iter().any(|unit| is_figure(word, unit)) => Some(Kind::Figure),
         _ => None,
     }
+}
+
+fn is_figure(word: &str, unit: &str) -> bool {
+    word.strip_suffix(unit).is_some_and(|number| number.parse::<u64>().is_ok())
 }
 
 /// Without the comma or colon behind it.
