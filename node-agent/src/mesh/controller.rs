@@ -285,7 +285,7 @@ impl Controller {
             self.context.metrics.pairing_attempt("offer", served.outcome.is_ok());
             self.pairer.served(&served, &self.pairings);
         }
-        let plan = plan::plan(&mesh.me, &wanted, &seen, &self.plan);
+        let plan = plan::plan(&mesh.me(), &wanted, &seen, &self.plan);
         if plan != self.plan {
             mesh.follow(plan.clone());
             self.plan = plan;

@@ -206,7 +206,7 @@ fn peer(pin: &Pin, seen: &Seen) -> PairedPeer {
     PairedPeer {
         agent_id: pin.agent.to_string(),
         name: Some(pin.name.clone()).filter(|name| !name.is_empty()),
-        fingerprint: pin.keys.first().map(ToString::to_string).unwrap_or_default(),
+        fingerprint: pin.keys.last().map(ToString::to_string).unwrap_or_default(),
         runtimes,
     }
 }

@@ -117,7 +117,7 @@ fn status(object: &MeshPeer, knowledge: &Knowledge<'_>) -> Option<MeshPeerStatus
     let (reachable, how, message) = reachability(present, link);
     let advert = sighting.map(|peer| &peer.advert);
     let named = link.and_then(|link| link.runtimes.iter().find(|info| info.id.parse().ok() == runtime));
-    let key = advert.map(|advert| advert.key).or_else(|| pin.and_then(|pin| pin.keys.first().copied()));
+    let key = advert.map(|advert| advert.key).or_else(|| pin.and_then(|pin| pin.keys.last().copied()));
     Some(MeshPeerStatus {
         service_name: advert
             .map(|advert| advert.name.to_string())

@@ -36,6 +36,8 @@ pub(crate) struct Seen {
     pub(crate) links: BTreeMap<AgentId, LinkStatus>,
     /// Who is trusted.
     pub(crate) pins: Vec<Pin>,
+    /// Those of them that have to learn of this agent's next key.
+    pub(crate) unaware: Vec<AgentId>,
 }
 
 /// What is wanted.
@@ -116,6 +118,8 @@ pub(crate) fn plan(me: &Me, wanted: &Wanted, seen: &Seen, before: &Plan) -> Plan
     }
     // Who was added by a person says its name over the first connection.
     agents.extend(wanted.peers.iter().filter(|peer| peer.manual).filter_map(|peer| peer.agent));
+    // A key that is about to change is told to all, whether they exchange values or not.
+    agents.extend(&seen.unaware);
     agents
         .retain(|agent| is_trusted(seen, *agent) && !seen.links.get(agent).is_some_and(|link| link.revoked));
     let targets: Vec<Target> = agents

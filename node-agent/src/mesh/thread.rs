@@ -12,7 +12,7 @@ use std::time::Duration;
 use lineshaft_exchange::{OutboxReader, Wakeup};
 use lineshaft_mesh::clock::Clock;
 use lineshaft_mesh::discovery::{Change, Discovery, Label, Settings, VersionText};
-use lineshaft_mesh::identity::{FileError, Fingerprint, Identity};
+use lineshaft_mesh::identity::{AgentId, FileError, Fingerprint, Identity, calendar};
 use lineshaft_mesh::link::{Endpoint, Hub};
 use lineshaft_mesh::pairing::{Code, Offers, Paired, PairingError, claim};
 use lineshaft_mesh::tls::Door;
@@ -28,6 +28,8 @@ use crate::options::MeshOptions;
 
 /// How often figures are looked at, and what failed is tried again.
 const TICK: Duration = Duration::from_secs(1);
+/// How often keys are looked at.
+const KEY_TIMES: Duration = Duration::from_secs(10);
 /// Peers have learned of the end by then.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// Multicast DNS that does not work is tried again so often.
@@ -75,7 +77,8 @@ pub(crate) type Claimed = (Option<SocketAddr>, Result<Pin, PairingError>);
 /// The mesh of this agent. Ends with its last clone.
 #[derive(Clone)]
 pub(crate) struct Mesh {
-    pub(crate) me: Me,
+    me: Me,
+    identity: Arc<Identity>,
     pub(crate) trust: Arc<Trust>,
     pub(crate) offers: Arc<Offers>,
     pub(crate) hub: Arc<Hub>,
@@ -119,7 +122,7 @@ impl Mesh {
         let (served_sender, served) = mpsc::channel(16);
         let (strangers_sender, strangers) = mpsc::channel(4);
         let worker = Worker {
-            identity,
+            identity: identity.clone(),
             trust: trust.clone(),
             door,
             hub: hub.clone(),
@@ -144,7 +147,12 @@ impl Mesh {
             .name("mesh-io".to_owned())
             .spawn(move || runtime.block_on(worker.run(inbox, strangers)))
             .map_err(MeshError::Thread)?;
-        Ok((Self { me, trust, offers, hub, view, orders }, Outlet { served, thread }))
+        Ok((Self { me, identity, trust, offers, hub, view, orders }, Outlet { served, thread }))
+    }
+
+    /// Who this agent is at present.
+    pub(crate) fn me(&self) -> Me {
+        Me { key: self.identity.fingerprint(), ..self.me.clone() }
     }
 
     /// Makes the mesh what the plan says.
@@ -212,6 +220,8 @@ impl Worker {
     ) {
         let mut links = self.hub.link_changes();
         let mut pins = self.trust.changed();
+        let mut own_keys = self.identity.changes();
+        let mut key_times = interval(KEY_TIMES);
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.discover().await;
@@ -226,6 +236,8 @@ impl Worker {
                 () = news(&mut changes) => {}
                 Ok(()) = links.changed() => self.prove(),
                 Ok(()) = pins.changed() => {}
+                Ok(()) = own_keys.changed() => {}
+                _ = key_times.tick() => self.change_keys(),
                 Some(_) = self.tasks.join_next() => continue,
                 _ = ticks.tick() => {
                     if self.discovery.is_none() && Instant::now() >= self.discovery_at {
@@ -240,6 +252,26 @@ impl Worker {
             self.look();
         }
         self.end().await;
+    }
+
+    /// Own keys and those of peers whose time is over.
+    fn change_keys(&self) {
+        let (now, peers) = (calendar(), self.trust.pins().into_iter().map(|pin| pin.agent));
+        match self.identity.rotate(&peers.collect::<Vec<_>>(), now) {
+            Ok(false) => {}
+            Ok(true) => match self.identity.next() {
+                Some(next) => {
+                    tracing::info!(key = %next, "a new key, which peers learn of from now on");
+                }
+                None => {
+                    tracing::info!(key = %self.identity.fingerprint(), "the key before is no longer used");
+                }
+            },
+            Err(error) => tracing::error!(%error, "the key of this agent cannot be changed"),
+        }
+        if let Err(error) = self.trust.forget_old(now) {
+            tracing::error!(%error, "keys that peers had before stay trusted");
+        }
     }
 
     async fn obey(&mut self, order: Order) {
@@ -394,10 +426,15 @@ impl Worker {
                 })
                 .unwrap_or_default(),
             links: self.hub.links(),
+            unaware: self.unaware(&pins),
             pins,
         };
         let clock_ns = discovery.map_or(0, Discovery::now_ns);
         self.view.send_replace(View { seen, clock_ns, deaf: self.deaf.clone() });
+    }
+
+    fn unaware(&self, pins: &[Pin]) -> Vec<AgentId> {
+        pins.iter().map(|pin| pin.agent).filter(|agent| !self.identity.is_acknowledged(*agent)).collect()
     }
 
     async fn end(self) {

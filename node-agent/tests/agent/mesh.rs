@@ -487,3 +487,33 @@ async fn a_peer_with_another_key_is_none_until_it_is_paired_again() {
     a.sees(&b, |peer| trust(peer) == Some(Trust::Paired)).await;
     a.subscribed("remote", "Fresh", "AllFresh").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_changes_its_key_while_values_flow() {
+    let mdns_port = free_port();
+    let a = Site::new("LineK", mdns_port).await;
+    let b = Site::new("LineL", mdns_port).await;
+    a.subscribe("remote", json!({"to": "Main.remote", "from": {"peer": "LineL", "variable": "Main.n"}}))
+        .await;
+    a.sees(&b, |peer| trust(peer) == Some(Trust::Unpaired)).await;
+    let (_, code) = b.offer().await;
+    let claim = a.claim(&b, &code).await;
+    a.paired(&claim, "Paired").await;
+    let settled = async || (a.value("Main.remote")?.as_i64() > Some(200)).then_some(());
+    eventually(SOON, "two hundred scans", settled).await;
+    let before = a.subscribed("remote", "Fresh", "AllFresh").await;
+    let mesh = b.state.path().join("state/mesh");
+    std::fs::write(mesh.join("rotate"), b"").unwrap();
+    let known = async || {
+        let record: Value = serde_json::from_slice(&std::fs::read(mesh.join("rotation.json")).ok()?).ok()?;
+        (record["acknowledged"].as_object()?.len() == 1).then_some(())
+    };
+    eventually(SOON, "the peer knows the new key", known).await;
+    // Neither the connection nor a value was lost: it has been fresh since then.
+    let after = a.subscribed("remote", "Fresh", "AllFresh").await;
+    let since = |object: &MeshSubscription| {
+        find(&object.status.as_ref().unwrap().conditions, "Fresh").unwrap().last_transition_time.clone()
+    };
+    assert_eq!(since(&before), since(&after));
+    a.sees(&b, |peer| trust(peer) == Some(Trust::Paired)).await;
+}

@@ -9,7 +9,8 @@ mod negotiate;
 
 use serde::{Deserialize, Serialize};
 
-use crate::identity::AgentId;
+use crate::hex::Hex;
+use crate::identity::{AgentId, Fingerprint};
 use crate::schema::SchemaHash;
 
 pub use frame::{FrameError, FrameReader, MAX_FRAME, encode};
@@ -43,6 +44,12 @@ pub enum Message {
     PublisherState(PublisherState),
     /// The sender wants a flow no more.
     Unsubscribe(FlowName),
+    /// The sender will have another key, and proves that it has it already.
+    Rotate(Rotate),
+    /// The receiver's new key is pinned.
+    RotateAck(Fingerprint),
+    /// The sender's only key: those before it are no longer its.
+    OnlyKey(Fingerprint),
     /// The connection ends.
     Bye(Bye),
 }
@@ -231,6 +238,16 @@ pub struct PublisherState {
     pub runtime: String,
     /// What it does.
     pub state: RunState,
+}
+
+/// A new key of the sender.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rotate {
+    /// The Ed25519 public key.
+    pub new: Hex<32>,
+    /// By it, for this connection.
+    pub signature: Hex<64>,
 }
 
 /// Why a connection ends.

@@ -2,6 +2,7 @@
 
 mod files;
 mod key;
+mod rotation;
 
 use std::fmt;
 
@@ -12,7 +13,9 @@ use crate::hex::Hex;
 
 pub use files::FileError;
 pub(crate) use files::{make_directory, read, remove, replace, to_json};
-pub use key::{Identity, certificate_key};
+pub use key::{Identity, OwnKey, certificate_key};
+pub(crate) use rotation::PURPOSE as ROTATION;
+pub use rotation::{LONGEST_OVERLAP, Proof, calendar};
 
 /// Chosen at random when an agent starts for the first time. Written like a UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -85,6 +88,13 @@ impl Fingerprint {
     /// Of a SubjectPublicKeyInfo in DER.
     pub fn of_public_key(spki: &[u8]) -> Self {
         Self(Hex(Sha256::digest(spki).into()))
+    }
+
+    /// How a dialler names the key that it expects.
+    pub(crate) fn short(&self) -> String {
+        let mut first = [0; 16];
+        first.copy_from_slice(&self.bytes()[..16]);
+        Hex(first).to_string()
     }
 
     /// The digest.

@@ -9,6 +9,7 @@ mod endpoint;
 mod error;
 mod hall;
 mod hub;
+mod keys;
 mod meter;
 mod receiving;
 mod sending;

@@ -13,10 +13,12 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
 use crate::clock::Clock;
-use crate::identity::{Fingerprint, Identity, certificate_key};
+use crate::identity::{Fingerprint, Identity, OwnKey, certificate_key};
 use crate::trust::Trust;
 
 /// Application protocol of values.
@@ -64,16 +66,17 @@ pub enum Expected {
 
 /// The TLS of the accepting side.
 pub fn server(
-    identity: &Identity,
+    identity: Arc<Identity>,
     trust: Arc<Trust>,
     door: Arc<Door>,
 ) -> Result<rustls::ServerConfig, Error> {
     let provider = provider();
     let verifier = Arc::new(Callers { trust, door, provider: provider.clone() });
+    let answer = Arc::new(Answer { identity, provider: provider.clone() });
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(verifier)
-        .with_single_cert(vec![identity.certificate()], identity.private_key())?;
+        .with_cert_resolver(answer);
     config.alpn_protocols = vec![MESH_ALPN.to_vec(), PAIRING_ALPN.to_vec()];
     // No resumption: every connection proves its key anew, so a revoked one cannot come back on a ticket.
     config.send_tls13_tickets = 0;
@@ -85,11 +88,7 @@ pub fn server(
 pub type OtherKey = Arc<OnceLock<Fingerprint>>;
 
 /// The TLS of the dialling side. A server that is refused for its key leaves it in `shown`.
-pub fn client(
-    identity: &Identity,
-    expected: Expected,
-    shown: OtherKey,
-) -> Result<rustls::ClientConfig, Error> {
+pub fn client(own: &OwnKey, expected: Expected, shown: OtherKey) -> Result<rustls::ClientConfig, Error> {
     let alpn = match expected {
         Expected::Keys(_) => MESH_ALPN,
         Expected::Stranger => PAIRING_ALPN,
@@ -100,7 +99,7 @@ pub fn client(
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
-        .with_client_auth_cert(vec![identity.certificate()], identity.private_key())?;
+        .with_client_auth_cert(vec![own.certificate()], own.private_key())?;
     config.alpn_protocols = vec![alpn.to_vec()];
     config.resumption = rustls::client::Resumption::disabled();
     Ok(config)
@@ -108,6 +107,25 @@ pub fn client(
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// Shows the key that the caller expects, while there are two.
+struct Answer {
+    identity: Arc<Identity>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ResolvesServerCert for Answer {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let key = self.identity.key_named(expected_key(hello.server_name().unwrap_or_default()));
+        let private = self.provider.key_provider.load_private_key(key.private_key()).ok()?;
+        Some(Arc::new(CertifiedKey::new(vec![key.certificate()], private)))
+    }
+}
+
+/// The name of a server, as a dialler writes it, says which key it expects.
+pub(crate) fn expected_key(server_name: &str) -> &str {
+    server_name.split('.').next().unwrap_or_default()
 }
 
 /// Judges clients.
@@ -218,6 +236,12 @@ impl ServerCertVerifier for Callee {
 impl fmt::Debug for Callers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Callers").field("door", &self.door).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").finish_non_exhaustive()
     }
 }
 

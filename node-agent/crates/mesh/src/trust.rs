@@ -11,7 +11,9 @@ use std::sync::{PoisonError, RwLock};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::identity::{AgentId, FileError, Fingerprint, make_directory, read, remove, replace, to_json};
+use crate::identity::{
+    AgentId, FileError, Fingerprint, LONGEST_OVERLAP, make_directory, read, remove, replace, to_json,
+};
 
 /// A peer whose key is pinned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +23,7 @@ pub struct Pin {
     pub agent: AgentId,
     /// Its name when it was paired.
     pub name: String,
-    /// Its keys; more than one while it changes them.
+    /// Its keys, the newest last; two while it changes them.
     pub keys: Vec<Fingerprint>,
     /// UID of the Pairing that made it.
     pub pairing: String,
@@ -93,6 +95,54 @@ impl Trust {
         self.pins.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
+    /// A paired peer has shown, over a connection that these keys of its have proven, that it has another one: it is
+    /// trusted beside the present one, and on the disk when this returns. Only the newest key may name its successor.
+    /// Whether the new one is trusted.
+    pub fn learn(&self, agent: AgentId, proven: &[Fingerprint], new: Fingerprint) -> Result<bool, FileError> {
+        let Some(mut pin) = self.pin_of(agent) else { return Ok(false) };
+        if pin.keys.contains(&new) {
+            return Ok(true);
+        }
+        let Some(newest) = pin.keys.last().copied().filter(|newest| proven.contains(newest)) else {
+            return Ok(false);
+        };
+        pin.keys = vec![newest, new];
+        self.pin(pin).map(|()| true)
+    }
+
+    /// A paired peer that has proven this key says that it has no older one any more.
+    pub fn forget_before(
+        &self,
+        agent: AgentId,
+        proven: &[Fingerprint],
+        key: Fingerprint,
+    ) -> Result<(), FileError> {
+        let Some(mut pin) = self.pin_of(agent) else { return Ok(()) };
+        let place = pin.keys.iter().position(|known| *known == key).filter(|_| proven.contains(&key));
+        match place {
+            Some(place @ 1..) => {
+                pin.keys.drain(..place);
+                self.pin(pin)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Keys that were replaced so long ago that nobody has them any more; `now` in seconds since 1970.
+    pub fn forget_old(&self, now: u64) -> Result<(), FileError> {
+        for mut pin in self.pins().into_iter().filter(|pin| pin.keys.len() > 1) {
+            let path = self.path(pin.agent);
+            let written = std::fs::metadata(&path).and_then(|file| file.modified());
+            let written = written.map_err(FileError::io("read", &path))?;
+            let since = written.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            if now >= since.saturating_add(LONGEST_OVERLAP) {
+                pin.keys.drain(..pin.keys.len() - 1);
+                self.pin(pin)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Moves when a pin comes or goes.
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.revision.subscribe()
@@ -141,6 +191,36 @@ mod tests {
         assert!(changed.has_changed().unwrap());
         assert_eq!(trust.owner(pin(1).keys[0]), None);
         assert_eq!(Trust::open(directory.path()).unwrap().0.pins(), [pin(2)]);
+    }
+
+    #[test]
+    fn only_the_newest_key_names_its_successor() {
+        let directory = tempfile::tempdir().unwrap();
+        let (trust, _) = Trust::open(directory.path()).unwrap();
+        let key = |number: u8| Fingerprint::of_public_key(&[number]);
+        let (agent, keys) = (pin(1).agent, || trust.pin_of(pin(1).agent).unwrap().keys);
+        assert!(!trust.learn(agent, &[key(1)], key(2)).unwrap(), "nobody is paired");
+        trust.pin(pin(1)).unwrap();
+        assert!(!trust.learn(agent, &[key(9)], key(2)).unwrap());
+        assert!(trust.learn(agent, &[key(1)], key(2)).unwrap());
+        assert_eq!(keys(), [key(1), key(2)]);
+        // Whoever has the old one only, a thief maybe, can neither replace nor remove the new one.
+        assert!(!trust.learn(agent, &[key(1)], key(3)).unwrap());
+        assert!(trust.learn(agent, &[key(1)], key(2)).unwrap(), "said once more");
+        trust.forget_before(agent, &[key(1)], key(1)).unwrap();
+        trust.forget_before(agent, &[key(1)], key(2)).unwrap();
+        assert_eq!(keys(), [key(1), key(2)]);
+        assert_eq!(Trust::open(directory.path()).unwrap().0.pin_of(agent).unwrap().keys, keys());
+        trust.forget_before(agent, &[key(1), key(2)], key(2)).unwrap();
+        assert_eq!(keys(), [key(2)]);
+        assert_eq!(trust.owner(key(1)), None);
+        // Who never says so is believed for a month.
+        trust.learn(agent, &[key(2)], key(3)).unwrap();
+        let now = crate::identity::calendar();
+        trust.forget_old(now + LONGEST_OVERLAP - 60).unwrap();
+        assert_eq!(keys().len(), 2);
+        trust.forget_old(now + LONGEST_OVERLAP + 60).unwrap();
+        assert_eq!(keys(), [key(3)]);
     }
 
     #[test]

@@ -178,6 +178,14 @@ fn a_peer_that_was_added_by_address_says_its_name_itself() {
 }
 
 #[test]
+fn a_key_that_changes_is_told_to_all_who_are_paired() {
+    let mut seen = seen(&[(1, "LineB"), (2, "LineC"), (3, "LineD")], &[1, 2, 3]);
+    seen.unaware = vec![agent(2)];
+    let plan = plan(&me(), &wants("LineB"), &seen, &Plan::default());
+    assert_eq!(dialled(&plan), [1, 2]);
+}
+
+#[test]
 fn who_has_revoked_is_not_called_again() {
     let mut seen = seen(&[(1, "LineB")], &[1]);
     seen.links.insert(agent(1), LinkStatus { revoked: true, ..LinkStatus::default() });

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsFd;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lineshaft_attacker::{Answer, End, Order};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -15,14 +16,19 @@ pub(crate) struct Lan {
     pub(crate) b: String,
     pub(crate) mallory: String,
     bridge: String,
+    /// One attack at a time: each takes all of the machine that it can get.
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Lan {
     pub(crate) fn new() -> Self {
+        static ALONE: Mutex<()> = Mutex::new(());
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = |host| format!("lsx-{}-{number}{host}", std::process::id());
-        let lan = Self { a: name('a'), b: name('b'), mallory: name('m'), bridge: name('s') };
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let (a, b, mallory, bridge) = (name('a'), name('b'), name('m'), name('s'));
+        let lan = Self { a, b, mallory, bridge, _alone: alone };
         ip(&format!("netns add {}", lan.bridge));
         ip(&format!("-n {} link add lan0 type bridge", lan.bridge));
         ip(&format!("-n {} link set lan0 up", lan.bridge));

@@ -25,6 +25,8 @@ use lineshaft_plc_compiler::{Options, SourceUnit, compile};
 use crate::lan::enter;
 
 pub(crate) const SCAN: Duration = Duration::from_millis(10);
+/// Of what A receives.
+const TIMEOUT: Duration = Duration::from_millis(300);
 /// A link's timeout, with room for a machine that does other things as well.
 pub(crate) const STALE: Duration = Duration::from_secs(1);
 /// Longer than any pause of a busy machine.
@@ -174,7 +176,7 @@ impl Site {
             hash: schema.hash(),
             deadband: None,
             min_interval_us: 0,
-            timeout_us: 300_000,
+            timeout_us: TIMEOUT.as_micros() as u64,
         };
         self.hub.set_wishes(vec![Wish {
             revision: 1,
@@ -228,6 +230,25 @@ impl Site {
 
     pub(crate) fn wait_fresh(&self) {
         wait("values", || self.age() < 10 * SCAN);
+    }
+
+    /// The part of the time without fresh values while something happens, percent.
+    pub(crate) fn stale_percent<T>(&self, during: impl FnOnce() -> T) -> (u64, T) {
+        let over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let watch = scope.spawn(|| {
+                let (mut stale, mut all) = (0, 0);
+                while !over.load(Relaxed) {
+                    stale += u64::from(self.age() >= TIMEOUT);
+                    all += 1;
+                    std::thread::park_timeout(Duration::from_millis(2));
+                }
+                100 * stale / all.max(1)
+            });
+            let result = during();
+            over.store(true, Relaxed);
+            (watch.join().unwrap(), result)
+        })
     }
 
     /// The longest time without a sign of life while something happens.

@@ -74,7 +74,7 @@ pub fn encode(message: &Message) -> Vec<u8> {
 
 /// Whether a message's name, its only key, is one of ours. What is no object is left to the full parser's error.
 fn is_known(value: &Value) -> bool {
-    const KNOWN: [&str; 10] = [
+    const KNOWN: [&str; 13] = [
         "hello",
         "runtimes",
         "subscribe",
@@ -84,6 +84,9 @@ fn is_known(value: &Value) -> bool {
         "layoutChanged",
         "publisherState",
         "unsubscribe",
+        "rotate",
+        "rotateAck",
+        "onlyKey",
         "bye",
     ];
     value

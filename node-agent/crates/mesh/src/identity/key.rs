@@ -1,22 +1,82 @@
 //! The agent's own key and certificate.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ED25519};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
+use tokio::sync::watch;
+
+use super::rotation::{NEXT_FILE, Rotation};
 use super::{AgentId, FileError, Fingerprint, make_directory, read, replace};
 
-const KEY_FILE: &str = "identity.key";
+pub(super) const KEY_FILE: &str = "identity.key";
 const ID_FILE: &str = "agent-id";
 
-/// Who this agent is, with the key that proves it.
+/// Who this agent is, with the key that proves it; with two while it changes them.
 pub struct Identity {
     agent: AgentId,
-    key: KeyPair,
+    pub(super) directory: PathBuf,
+    pub(super) keys: RwLock<Keys>,
+    pub(super) changes: watch::Sender<u64>,
+}
+
+pub(super) struct Keys {
+    pub(super) own: Arc<OwnKey>,
+    /// Takes the place of the other one when peers know it.
+    pub(super) next: Option<Arc<OwnKey>>,
+    pub(super) rotation: Rotation,
+}
+
+/// A key of this agent and its certificate.
+pub struct OwnKey {
+    pair: KeyPair,
     certificate: CertificateDer<'static>,
-    fingerprint: Fingerprint,
+    pub(crate) fingerprint: Fingerprint,
+}
+
+impl OwnKey {
+    /// Another one, for a file.
+    pub(super) fn generate(path: &Path) -> Result<Self, FileError> {
+        let pair = KeyPair::generate_for(&PKCS_ED25519)
+            .map_err(|_| FileError::io("make a key for", path)(std::io::Error::other("no randomness")))?;
+        Self::new(pair).map_err(|error| FileError::damaged(path, error))
+    }
+
+    /// The one in a file that only its owner may read; `None` if there is no such file.
+    fn read(path: &Path) -> Result<Option<Self>, FileError> {
+        let Some(bytes) = read(path)? else { return Ok(None) };
+        let mode = std::fs::metadata(path).map_err(FileError::io("read", path))?.permissions().mode();
+        if mode & 0o077 != 0 {
+            let problem = format!("mode {:o} lets others read it, 600 is right", mode & 0o777);
+            return Err(FileError::damaged(path, problem));
+        }
+        let key = KeyPair::try_from(bytes).and_then(Self::new);
+        key.map(Some).map_err(|error| FileError::damaged(path, error))
+    }
+
+    fn new(pair: KeyPair) -> Result<Self, rcgen::Error> {
+        let mut parameters = CertificateParams::new(Vec::new())?;
+        parameters.distinguished_name = DistinguishedName::new();
+        parameters.distinguished_name.push(DnType::CommonName, "lineshaft");
+        let certificate = parameters.self_signed(&pair)?.der().clone();
+        let fingerprint = certificate_key(&certificate).ok_or(rcgen::Error::CouldNotParseCertificate)?;
+        Ok(Self { pair, certificate, fingerprint })
+    }
+
+    pub(super) fn der(&self) -> Vec<u8> {
+        self.pair.serialize_der()
+    }
+
+    pub(crate) fn certificate(&self) -> CertificateDer<'static> {
+        self.certificate.clone()
+    }
+
+    pub(crate) fn private_key(&self) -> PrivateKeyDer<'static> {
+        PrivatePkcs8KeyDer::from(self.der()).into()
+    }
 }
 
 impl Identity {
@@ -26,30 +86,24 @@ impl Identity {
         make_directory(directory)?;
         let agent = agent_id(&directory.join(ID_FILE))?;
         let path = directory.join(KEY_FILE);
-        let key = if let Some(bytes) = read(&path)? {
-            let mode = std::fs::metadata(&path).map_err(FileError::io("read", &path))?.permissions().mode();
-            if mode & 0o077 != 0 {
-                let problem = format!("mode {:o} lets others read it, 600 is right", mode & 0o777);
-                return Err(FileError::damaged(&path, problem));
-            }
-            KeyPair::try_from(bytes).map_err(|error| FileError::damaged(&path, error))?
+        let own = if let Some(key) = OwnKey::read(&path)? {
+            key
         } else {
-            let key = KeyPair::generate_for(&PKCS_ED25519).map_err(|_| {
-                FileError::io("make a key for", &path)(std::io::Error::other("no randomness"))
-            })?;
-            replace(&path, &key.serialize_der())?;
+            let key = OwnKey::generate(&path)?;
+            replace(&path, &key.der())?;
             key
         };
-        Self::new(agent, key).map_err(|error| FileError::damaged(&path, error))
-    }
-
-    fn new(agent: AgentId, key: KeyPair) -> Result<Self, rcgen::Error> {
-        let mut parameters = CertificateParams::new(Vec::new())?;
-        parameters.distinguished_name = DistinguishedName::new();
-        parameters.distinguished_name.push(DnType::CommonName, agent.to_string());
-        let certificate = parameters.self_signed(&key)?.der().clone();
-        let fingerprint = certificate_key(&certificate).ok_or(rcgen::Error::CouldNotParseCertificate)?;
-        Ok(Self { agent, key, certificate, fingerprint })
+        let next = OwnKey::read(&directory.join(NEXT_FILE))?;
+        let next = next.filter(|next| next.fingerprint != own.fingerprint).map(Arc::new);
+        let rotation = if next.is_some() { Self::recorded(directory)? } else { Rotation::default() };
+        let over = next.is_none();
+        let keys = RwLock::new(Keys { own: Arc::new(own), next, rotation });
+        let (directory, changes) = (directory.to_owned(), watch::Sender::new(0));
+        let identity = Self { agent, directory, keys, changes };
+        if over {
+            identity.tidy()?;
+        }
+        Ok(identity)
     }
 
     /// Of this agent.
@@ -59,20 +113,17 @@ impl Identity {
 
     /// Names the key.
     pub fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint
+        self.own().fingerprint
     }
 
-    pub(crate) fn certificate(&self) -> CertificateDer<'static> {
-        self.certificate.clone()
-    }
-
-    pub(crate) fn private_key(&self) -> PrivateKeyDer<'static> {
-        PrivatePkcs8KeyDer::from(self.key.serialize_der()).into()
+    /// The key that pairings are made with, and that peers see who know no newer one.
+    pub(crate) fn own(&self) -> Arc<OwnKey> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).own.clone()
     }
 
     /// A secret for one purpose, which tells nothing about the key.
     pub(crate) fn derived(&self, purpose: &str) -> [u8; 32] {
-        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &self.key.serialize_der());
+        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &self.own().der());
         let mut secret = [0; 32];
         secret.copy_from_slice(ring::hmac::sign(&key, purpose.as_bytes()).as_ref());
         secret

@@ -18,7 +18,6 @@ use super::hall::{Hall, Verdict};
 use super::hub::{Active, Hub};
 use super::session::{self, Ends};
 use super::{Close, LinkError, Remote, authenticate, transport};
-use crate::hex::Hex;
 use crate::identity::{AgentId, Fingerprint, Identity};
 use crate::tls::{self, Door, Expected, OtherKey};
 use crate::trust::Trust;
@@ -88,7 +87,7 @@ impl Endpoint {
     ) -> Result<(Self, mpsc::Receiver<(Connection, Fingerprint)>), LinkError> {
         let unusable = |source| LinkError::Listen { address: UNKNOWN, source };
         let local = socket.local_addr().map_err(unusable)?;
-        let server = transport::server(tls::server(&identity, trust.clone(), door)?)?;
+        let server = transport::server(tls::server(identity.clone(), trust.clone(), door)?)?;
         let quic = quinn::Endpoint::new_with_abstract_socket(
             transport::endpoint(&identity),
             Some(server),
@@ -121,7 +120,7 @@ impl Endpoint {
 
     /// Dials an agent that is to be paired with, whoever it is.
     pub async fn connect_to_pair(&self, address: SocketAddr) -> Result<Connection, LinkError> {
-        let tls = tls::client(&self.shared.identity, Expected::Stranger, OtherKey::default())?;
+        let tls = tls::client(&self.shared.identity.own(), Expected::Stranger, OtherKey::default())?;
         let config = transport::client(tls)?;
         let connecting = self.shared.quic.connect_with(config, address, &server_name(None))?;
         let timed_out = LinkError::Connection(quinn::ConnectionError::TimedOut);
@@ -254,11 +253,11 @@ async fn dial(shared: Arc<Shared>, peer: AgentId, mut addresses: watch::Receiver
 impl Shared {
     async fn connect(&self, peer: AgentId, addresses: &[SocketAddr]) -> Result<Connection, LinkError> {
         let pin = self.trust.pin_of(peer).ok_or(LinkError::Untrusted)?;
-        let name = server_name(pin.keys.first());
+        let (name, own) = (server_name(pin.keys.last()), self.identity.key_for(peer));
         let mut last = LinkError::Unexpected("no address is known");
         for &address in addresses {
             let shown = OtherKey::default();
-            let tls = tls::client(&self.identity, Expected::Keys(pin.keys.clone()), shown.clone())?;
+            let tls = tls::client(&own, Expected::Keys(pin.keys.clone()), shown.clone())?;
             let connecting = self.quic.connect_with(transport::client(tls)?, address, &name)?;
             let error = match tokio::time::timeout(HANDSHAKE, connecting).await {
                 Ok(Ok(connection)) => return Ok(connection),
@@ -292,7 +291,8 @@ impl Shared {
             link.last_error = None;
         });
         self.hub.link_changed();
-        let error = session::run(connection, ends, self.hub.clone(), self.trust.clone()).await;
+        let error =
+            session::run(connection, ends, self.hub.clone(), self.trust.clone(), self.identity.clone()).await;
         tracing::info!(%peer, %error, "the connection has ended");
         let mut sessions = self.hub.sessions();
         if sessions.get(&peer).is_some_and(|active| active.connection.stable_id() == id) {
@@ -343,9 +343,5 @@ impl Shared {
 
 /// Names the key that is expected, for a peer that is changing its own.
 fn server_name(key: Option<&Fingerprint>) -> String {
-    let mut first = [0; 16];
-    if let Some(key) = key {
-        first.copy_from_slice(&key.bytes()[..16]);
-    }
-    format!("{}.mesh", Hex(first))
+    format!("{}.mesh", key.map_or_else(|| "0".repeat(32), Fingerprint::short))
 }

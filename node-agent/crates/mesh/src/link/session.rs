@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::hub::Hub;
+use super::keys::{Keys, Proven};
 use super::meter::Meter;
 use super::receiving::Receiving;
 use super::sending::Sending;
@@ -16,7 +17,7 @@ use super::{Close, LinkError};
 use crate::control::{self, FlowName, FrameReader, Hello, MINOR, Message, RuntimeInfo};
 use crate::discovery::Label;
 use crate::flow::MAX_SLOTS;
-use crate::identity::AgentId;
+use crate::identity::{AgentId, Identity};
 use crate::now_ns;
 use crate::schema::MAX_VALUE;
 use crate::trust::Trust;
@@ -55,7 +56,16 @@ enum Event {
 }
 
 /// Runs a session to its end, and says why it ended.
-pub(super) async fn run(connection: Connection, ends: Ends, hub: Arc<Hub>, trust: Arc<Trust>) -> LinkError {
+pub(super) async fn run(
+    connection: Connection,
+    ends: Ends,
+    hub: Arc<Hub>,
+    trust: Arc<Trust>,
+    identity: Arc<Identity>,
+) -> LinkError {
+    let keys = Keys::of(&connection, &ends, identity, trust);
+    let proven = keys.proven.clone();
+    let trust = keys.trust.clone();
     let mut session = Session {
         receiving: Receiving::default(),
         sending: Sending::new(rand_core::RngCore::next_u32(&mut rand_core::OsRng)),
@@ -64,12 +74,13 @@ pub(super) async fn run(connection: Connection, ends: Ends, hub: Arc<Hub>, trust
         connection,
         hub,
         ends,
+        keys,
     };
     // Beside the session, which may wait for a peer that reads nothing.
     let peer = session.ends.peer;
     let error = tokio::select! {
         biased;
-        error = distrusted(&trust, peer) => error,
+        error = distrusted(&trust, peer, &proven) => error,
         outcome = session.run() => match outcome {
             Ok(never) => match never {},
             Err(error) => error,
@@ -84,6 +95,7 @@ struct Session {
     connection: Connection,
     ends: Ends,
     hub: Arc<Hub>,
+    keys: Keys,
     receiving: Receiving,
     sending: Sending,
     /// Space for datagrams when none waits.
@@ -105,7 +117,9 @@ impl Session {
         self.tasks.spawn(read_control(reader, rest, events.clone()));
         self.tasks.spawn(read_streams(self.connection.clone(), events.clone()));
         let wishes = self.hub.wishes_of(self.ends.peer);
-        let asked = self.receiving.wish(wishes);
+        let mut asked = self.receiving.wish(wishes);
+        let mut own_keys = self.keys.changes();
+        asked.extend(self.keys.tell(&self.connection));
         self.send(&mut control, asked).await?;
         loop {
             let rtt_ns = self.connection.rtt().as_nanos() as u64;
@@ -128,6 +142,10 @@ impl Session {
                     let mut messages = self.sending.news(&self.hub);
                     messages.extend(self.receiving.wish(self.hub.wishes_of(self.ends.peer)));
                     self.send(&mut control, messages).await?;
+                }
+                _ = own_keys.changed() => {
+                    let message = self.keys.tell(&self.connection);
+                    self.send(&mut control, message.into_iter().collect()).await?;
                 }
                 () = until(next_due) => {
                     let todo = self.receiving.due(now_ns(), rtt_ns);
@@ -222,6 +240,9 @@ impl Session {
                 self.receiving.publisher_state(&state.runtime, state.state);
             }
             Message::Unsubscribe(name) => self.sending.unsubscribe(name),
+            Message::Rotate(rotate) => return Ok(vec![self.keys.learn(&self.connection, &rotate)?]),
+            Message::RotateAck(key) => self.keys.acknowledged(key),
+            Message::OnlyKey(key) => self.keys.forget_before(key),
             Message::Bye(_) => {}
         }
         Ok(Vec::new())
@@ -328,10 +349,14 @@ async fn read_control(mut reader: RecvStream, mut frames: FrameReader, events: m
 }
 
 /// Until the peer is trusted no more.
-async fn distrusted(trust: &Trust, peer: AgentId) -> LinkError {
+async fn distrusted(trust: &Trust, peer: AgentId, proven: &Proven) -> LinkError {
     let mut changes = trust.changed();
     loop {
-        if trust.pin_of(peer).is_none() || changes.changed().await.is_err() {
+        let Some(pin) = trust.pin_of(peer) else { return LinkError::Revoked };
+        if !proven.any_of(&pin.keys) {
+            return LinkError::Untrusted;
+        }
+        if changes.changed().await.is_err() {
             return LinkError::Revoked;
         }
     }

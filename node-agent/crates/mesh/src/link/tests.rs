@@ -16,6 +16,8 @@ use crate::tls::{Door, Expected};
 use crate::trust::Pin;
 use crate::wire::Quality;
 
+mod rotation;
+
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// An agent with one runtime, on a port of its own of the loopback.
@@ -392,7 +394,8 @@ async fn a_stranger_gets_no_further_than_pairing() {
     let (_, mut b) = pair();
     let mallory = Agent::new("Mallory");
     let dial = |expected: Expected| {
-        let tls = crate::tls::client(&mallory.identity, expected, crate::tls::OtherKey::default()).unwrap();
+        let tls =
+            crate::tls::client(&mallory.identity.own(), expected, crate::tls::OtherKey::default()).unwrap();
         let config = transport::client(tls).unwrap();
         let quic = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = b.endpoint.local_address();
