@@ -57,6 +57,8 @@ fn what_breaks_the_protocol_ends_the_connection_and_no_other() {
     ] {
         assert_eq!(plant.suffer(harm), [Answer::Ended(End::Closed(code))], "{harm:?}");
     }
+    let refused = plant.b.hub.refusals();
+    assert_eq!((refused["protocol"], refused["identity"]), (6, 1), "{refused:?}");
     // As a publisher of what B wants of it.
     plant.b.subscribes(plant.mallory.agent(), "Evil", Vec::new());
     for harm in [Harm::WrongSlot, Harm::WrongType, Harm::TwoFlows] {

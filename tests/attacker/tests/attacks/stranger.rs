@@ -30,6 +30,8 @@ fn a_stranger_gets_no_further_than_the_handshake() {
         assert_eq!(knock(protocol, true, false), End::Alert(ACCESS_DENIED), "{protocol}, nothing is offered");
     }
 
+    assert_eq!(b.hub.refusals().into_iter().collect::<Vec<_>>(), [("handshake", 9)]);
+
     // While a pairing is offered a stranger may finish the handshake, and still gets no values.
     let code = b.offers.offer(SOON, "uid".into()).unwrap();
     assert_eq!(knock("lineshaft-mesh/1", false, false), End::Alert(CERTIFICATE_REQUIRED));

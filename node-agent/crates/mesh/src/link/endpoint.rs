@@ -161,16 +161,23 @@ fn admit(shared: &Arc<Shared>, incoming: Incoming, hall: &mut Hall) {
         Verdict::Welcome(present) => {
             let shared = shared.clone();
             hall.handshakes.spawn(async move {
-                if let Ok(Ok(connection)) = tokio::time::timeout(HANDSHAKE, incoming).await {
-                    welcome(&shared, connection);
+                match tokio::time::timeout(HANDSHAKE, incoming).await {
+                    Ok(Ok(connection)) => welcome(&shared, connection),
+                    _ => shared.hub.refused("handshake"),
                 }
                 drop(present);
             });
         }
         // Fails only for an address that is validated, which was just asked.
         Verdict::Prove => drop(incoming.retry()),
-        Verdict::Refuse => incoming.refuse(),
-        Verdict::Ignore => incoming.ignore(),
+        Verdict::Refuse => {
+            shared.hub.refused("too_many");
+            incoming.refuse();
+        }
+        Verdict::Ignore => {
+            shared.hub.refused("flood");
+            incoming.ignore();
+        }
     }
 }
 
@@ -187,7 +194,12 @@ fn welcome(shared: &Arc<Shared>, connection: Connection) {
                 session::refuse(&connection, &LinkError::Untrusted);
             }
         }
-        Err(error) => session::refuse(&connection, &error),
+        Err(error) => {
+            if let Some(reason) = error.refusal() {
+                shared.hub.refused(reason);
+            }
+            session::refuse(&connection, &error);
+        }
     }
 }
 
@@ -294,6 +306,9 @@ impl Shared {
         let error =
             session::run(connection, ends, self.hub.clone(), self.trust.clone(), self.identity.clone()).await;
         tracing::info!(%peer, %error, "the connection has ended");
+        if let Some(reason) = error.refusal() {
+            self.hub.refused(reason);
+        }
         let mut sessions = self.hub.sessions();
         if sessions.get(&peer).is_some_and(|active| active.connection.stable_id() == id) {
             sessions.remove(&peer);

@@ -119,6 +119,18 @@ pub enum LinkError {
 }
 
 impl LinkError {
+    /// For a metric, if it is the other side's doing: the same text for the same reason.
+    pub(super) fn refusal(&self) -> Option<&'static str> {
+        Some(match self.close() {
+            Close::Untrusted => "untrusted",
+            Close::Protocol => "protocol",
+            Close::Overload => "overload",
+            Close::Version => "version",
+            Close::Identity => "identity",
+            _ => return None,
+        })
+    }
+
     /// What the other side is told.
     pub(super) fn close(&self) -> Close {
         match self {

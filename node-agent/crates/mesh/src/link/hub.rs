@@ -154,6 +154,7 @@ pub struct Hub {
     links: Mutex<BTreeMap<AgentId, LinkStatus>>,
     /// One for each peer, over whichever endpoint.
     sessions: Mutex<HashMap<AgentId, Active>>,
+    refusals: Mutex<BTreeMap<&'static str, u64>>,
     /// Bytes a second that all flows that leave may take.
     promised: Arc<AtomicU64>,
     /// Moves when a connection comes, ends or cannot be made.
@@ -226,6 +227,15 @@ impl Hub {
 
     pub(super) fn runtimes(&self) -> MutexGuard<'_, BTreeMap<String, Runtime>> {
         self.runtimes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How often somebody was turned away or thrown out, by reason.
+    pub fn refusals(&self) -> BTreeMap<&'static str, u64> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn refused(&self, reason: &'static str) {
+        *self.refusals.lock().unwrap_or_else(PoisonError::into_inner).entry(reason).or_default() += 1;
     }
 
     /// Whether a peer is or was connected from a host.
