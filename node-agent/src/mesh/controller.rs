@@ -17,6 +17,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use lineshaft_api_client::{Reachability, WatchBackoff};
 use lineshaft_crds::condition::find;
 use lineshaft_crds::mesh_peer::conditions::NAME_UNIQUE;
+use lineshaft_crds::plc_runtime::RealtimeMode;
 use lineshaft_crds::{ConditionStatus, MeshPeer, MeshSubscription, Pairing, PlcRuntime};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
@@ -325,6 +326,7 @@ impl Controller {
             peers: self.peers.all().map(|one| KnownPeer::of(one)).collect(),
             offering: self.pairer.is_offering(),
             pairing: self.pairer.is_needed(&self.pairings),
+            realtime: self.runtimes.values().any(|runtime| is_realtime(runtime)),
         }
     }
 
@@ -438,6 +440,10 @@ impl Controller {
             tracing::error!("the thread of the mesh broke off");
         }
     }
+}
+
+fn is_realtime(runtime: &PlcRuntime) -> bool {
+    runtime.spec.realtime.mode != RealtimeMode::Disabled
 }
 
 /// Runtimes that publish, are announced or receive.

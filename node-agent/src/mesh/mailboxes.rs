@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use kube::ResourceExt;
 use lineshaft_crds::condition::is_true;
@@ -13,7 +13,7 @@ use lineshaft_crds::mesh_subscription::conditions::ACCEPTED;
 use lineshaft_crds::mesh_subscription::{ALL_BELOW, OnStale, Subscription as Entry};
 use lineshaft_crds::plc_runtime::Publication;
 use lineshaft_crds::{MeshSubscription, PlcRuntime};
-use lineshaft_exchange::InboxWriter;
+use lineshaft_mesh::carry::{self, Inbox};
 use lineshaft_mesh::control::{self, Catalogue, Offered, RunState};
 use lineshaft_mesh::link::{Hub, Runtime, ScanImage, Wish, WishEntry};
 use lineshaft_mesh::schema::Schema;
@@ -73,7 +73,7 @@ struct Carried {
 
 struct Open {
     info: MailboxInfo,
-    inbox: Arc<Mutex<InboxWriter>>,
+    inbox: Arc<Inbox>,
 }
 
 /// What a wish was made of: another wish only if one of these is another.
@@ -219,7 +219,7 @@ impl Mailboxes {
             let wished = same.unwrap_or_else(|| {
                 let (entries, places) = entries(subscription, publisher, &open.info, around.seen);
                 self.revision += 1;
-                let shown = Arc::new(Shown::new(open.inbox.clone(), open.info.sources, places));
+                let shown = Arc::new(Shown::new(open.inbox.clone(), places));
                 let wish = Wish {
                     revision: self.revision,
                     peer: route.agent,
@@ -310,7 +310,7 @@ fn opened(mesh: &Mesh, uid: &str, open: OpenMailbox) -> Option<Open> {
     match (mailbox.outbox_reader(), mailbox.inbox_writer()) {
         (Ok(outbox), Ok(inbox)) => {
             mesh.read(uid, outbox, wakeup);
-            Some(Open { info, inbox: Arc::new(Mutex::new(inbox)) })
+            Some(Open { info, inbox: Arc::new(Inbox::new(inbox)) })
         }
         (Err(error), _) | (_, Err(error)) => {
             tracing::error!(runtime = uid, %error, "the mailbox cannot be used");
@@ -449,11 +449,13 @@ fn entries(
         };
         let place = Place {
             to: entry.to.clone(),
-            inbox,
-            size: schema.codec().memory_len() as usize,
+            values: carry::Place {
+                inbox,
+                size: schema.codec().memory_len() as usize,
+                timeout_ns: timeout_us * 1_000,
+            },
             ty: schema.text().to_owned(),
             from: from(entry),
-            timeout_ns: timeout_us * 1_000,
         };
         Some((WishEntry { entry: asked, codec: schema.codec().clone() }, place))
     };

@@ -3,9 +3,9 @@
 //! Data flows one way. What the API server says ([`mirror`], [`local`]) and what the network says make a [`plan`], which
 //! the [`thread`] that has the sockets follows; what it sees comes back as a value and makes, with what people want
 //! ([`pairings`]), what is said of [`peers`] and [`subscriptions`] and written by the [`writer`]; what the API server
-//! said is [`remembered`] on the disk. Values lie in the [`mailboxes`] of runtimes: a [`reader`] takes what is published
-//! away, what arrives is [`shown`]. The [`board`] has what is known at this moment, for the console. Start reading at
-//! [`controller`].
+//! said is [`remembered`] on the disk. Values lie in the [`mailboxes`] of runtimes; what has
+//! become of what is received is [`shown`]. The [`board`] has what is known at this moment, for the console. Start
+//! reading at [`controller`].
 
 mod board;
 mod controller;
@@ -17,7 +17,6 @@ mod pairer;
 mod pairings;
 mod peers;
 mod plan;
-mod reader;
 mod remembered;
 mod shown;
 mod subscriptions;

@@ -53,6 +53,8 @@ pub(crate) struct Wanted {
     pub(crate) offering: bool,
     /// A pairing waits to be carried out.
     pub(crate) pairing: bool,
+    /// A runtime of this node asks for real-time abilities.
+    pub(crate) realtime: bool,
 }
 
 /// A publisher of a subscription: UID and whom it wants.
@@ -61,6 +63,8 @@ pub(crate) type Binding = (String, Publisher);
 /// What the mesh should look like.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Plan {
+    /// Values come before ordinary work.
+    pub(crate) prompt: bool,
     /// Where to listen.
     pub(crate) listen: BTreeSet<SocketAddr>,
     /// What to announce, once its endpoint listens.
@@ -128,7 +132,13 @@ pub(crate) fn plan(me: &Me, wanted: &Wanted, seen: &Seen, before: &Plan) -> Plan
         .filter(|target| !target.addresses.is_empty())
         .collect();
     let listen = listeners(me, wanted, &targets);
-    Plan { announcements: announcements(me, wanted), targets: assign(&listen, targets), listen, routes }
+    Plan {
+        prompt: wanted.realtime,
+        announcements: announcements(me, wanted),
+        targets: assign(&listen, targets),
+        listen,
+        routes,
+    }
 }
 
 fn is_trusted(seen: &Seen, agent: AgentId) -> bool {

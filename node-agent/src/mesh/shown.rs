@@ -1,9 +1,10 @@
-//! Where values that arrive go: into the inbox of a runtime, and what is known of them into the status.
+//! What is received: where its values go, and what is known of them for the status.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lineshaft_exchange::{InboxWriter, monotonic_ns};
+use lineshaft_exchange::monotonic_ns;
+use lineshaft_mesh::carry::{self, Inbox, Inlet, Standing};
 use lineshaft_mesh::control::Reason;
 use lineshaft_mesh::link::{Delivery, EntryProblem, Sink};
 use lineshaft_mesh::wire::Quality;
@@ -19,119 +20,86 @@ const NS_PER_MS: u64 = 1_000_000;
 pub(crate) struct Place {
     /// Path of the variable that receives.
     pub(crate) to: String,
-    /// Its number in the inbox.
-    pub(crate) inbox: usize,
-    /// Bytes of a value.
-    pub(crate) size: usize,
+    /// Where its values go.
+    pub(crate) values: carry::Place,
     /// Of the variable that receives.
     pub(crate) ty: String,
     /// For messages: `LineB:Status.PLCState`.
     pub(crate) from: String,
-    /// Silence for so long is stale.
-    pub(crate) timeout_ns: u64,
 }
 
 /// The entries of one wish, as the program and the status are shown them.
 pub(crate) struct Shown {
-    inbox: Arc<Mutex<InboxWriter>>,
-    /// Signs of life that the inbox tells apart.
-    sources: u16,
+    inlet: Inlet,
     places: Vec<Place>,
     /// Number of an entry by the variable that receives.
     numbers: HashMap<String, usize>,
-    state: Mutex<State>,
-}
-
-struct State {
-    entries: Vec<Entry>,
-    /// Negotiation of the flow that each source was last used for.
-    flows: HashMap<u16, (u16, u32)>,
-    counts: Counts,
-}
-
-#[derive(Clone, Default)]
-struct Entry {
-    refused: Option<(&'static str, String)>,
-    quality: Option<Quality>,
-    alive_ns: u64,
-    /// The value that was shown last.
-    value: Vec<u8>,
+    counts: Mutex<Counts>,
 }
 
 impl Shown {
-    pub(crate) fn new(inbox: Arc<Mutex<InboxWriter>>, sources: u16, places: Vec<Place>) -> Self {
-        let entries = vec![Entry::default(); places.len()];
+    pub(crate) fn new(inbox: Arc<Inbox>, places: Vec<Place>) -> Self {
         let numbers = places.iter().enumerate().map(|(number, place)| (place.to.clone(), number)).collect();
-        Self {
-            inbox,
-            sources,
-            places,
-            numbers,
-            state: Mutex::new(State { entries, flows: HashMap::new(), counts: Counts::default() }),
-        }
+        let inlet = Inlet::new(inbox, places.iter().map(|place| place.values.clone()).collect());
+        Self { inlet, places, numbers, counts: Mutex::default() }
     }
 
     /// What has become of an entry, by the variable that receives.
     pub(crate) fn state_of(&self, to: &str) -> Option<EntryState> {
         let number = *self.numbers.get(to)?;
-        let (place, now_ns) = (&self.places[number], monotonic_ns().cast_unsigned());
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = &state.entries[number];
-        Some(match (&entry.refused, entry.quality) {
-            (Some((reason, message)), _) => EntryState::Refused { reason, message: message.clone() },
-            (None, None) => EntryState::Waiting,
-            (None, Some(quality)) => EntryState::Value {
-                quality: quality as u8,
-                stale: now_ns.saturating_sub(entry.alive_ns) >= place.timeout_ns,
-            },
+        Some(match self.inlet.standing(number)? {
+            Standing::Waiting => EntryState::Waiting,
+            Standing::Problem(problem) => refused(&self.places[number], problem),
+            Standing::Value { quality, stale } => EntryState::Value { quality: quality as u8, stale },
         })
     }
 
-    /// Each flow has other entries, so the first of them names its source.
-    fn source(&self, entries: &[u32]) -> u16 {
-        let first = entries
-            .iter()
-            .filter_map(|&entry| self.places.get(entry as usize))
-            .map(|place| place.inbox)
-            .min();
-        (first.unwrap_or(0) % usize::from(self.sources.max(1))) as u16
+    fn standings(&self) -> impl Iterator<Item = Standing> {
+        (0..self.places.len()).filter_map(|number| self.inlet.standing(number))
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, delivery: &Delivery<'_>) {
+        let config = delivery.subscription.config();
+        self.counts().count((config.flow, config.epoch), delivery.subscription.tally());
     }
 }
 
 impl Flow for Shown {
     fn figures(&self) -> Figures {
-        let now_ns = monotonic_ns().cast_unsigned();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = &mut *state;
-        let known = || self.places.iter().zip(&state.entries);
-        let is_silent = |(place, entry): &(&Place, &Entry)| {
-            entry.quality.is_some() && now_ns.saturating_sub(entry.alive_ns) >= place.timeout_ns
-        };
-        let newest = state.entries.iter().map(|entry| entry.alive_ns).max().unwrap_or(0);
-        let total = state.counts.total();
+        let silences = (0..self.places.len()).filter_map(|number| self.inlet.silence_ns(number));
+        let mut counts = self.counts();
+        let total = counts.total();
         Figures {
             messages: total.messages,
             lost: total.lost,
-            age_ms: (newest > 0).then(|| now_ns.saturating_sub(newest) / NS_PER_MS),
-            stale: known().filter(is_silent).count(),
-            refused: state.entries.iter().filter(|entry| entry.refused.is_some()).count(),
-            per_second: state.counts.per_second(now_ns),
+            age_ms: silences.min().map(|silence| silence / NS_PER_MS),
+            stale: self.standings().filter(|one| matches!(one, Standing::Value { stale: true, .. })).count(),
+            refused: self.standings().filter(|one| matches!(one, Standing::Problem(_))).count(),
+            per_second: counts.per_second(monotonic_ns().cast_unsigned()),
         }
     }
 
     fn received(&self) -> Vec<(String, Received)> {
-        let now_ns = monotonic_ns().cast_unsigned();
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = self.places.iter().zip(&state.entries).map(|(place, entry)| {
-            let refused = if entry.refused.is_some() { Quality::Refused } else { Quality::NotConnected };
-            let silence_ns = now_ns.saturating_sub(entry.alive_ns);
+        let known = self.places.iter().enumerate().filter_map(|(number, place)| {
+            let (quality, stale) = match self.inlet.standing(number)? {
+                Standing::Waiting => (Quality::NotConnected, false),
+                Standing::Problem(EntryProblem::Refused(Reason::TypeMismatch, _)) => {
+                    (Quality::TypeMismatch, false)
+                }
+                Standing::Problem(_) => (Quality::Refused, false),
+                Standing::Value { quality, stale } => (quality, stale),
+            };
             let received = Received {
                 from: place.from.clone(),
-                quality: entry.quality.unwrap_or(refused) as u8,
-                stale: entry.quality.is_some() && silence_ns >= place.timeout_ns,
-                age_ms: (entry.alive_ns > 0).then_some(silence_ns / NS_PER_MS),
+                quality: quality as u8,
+                stale,
+                age_ms: self.inlet.silence_ns(number).map(|silence| silence / NS_PER_MS),
             };
-            (place.to.clone(), received)
+            Some((place.to.clone(), received))
         });
         known.collect()
     }
@@ -139,75 +107,28 @@ impl Flow for Shown {
 
 impl Sink for Shown {
     fn deliver(&self, delivery: &Delivery<'_>) {
-        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let source = self.source(delivery.entries);
-        let config = delivery.subscription.config();
-        state.counts.count((config.flow, config.epoch), delivery.subscription.tally());
-        if state.flows.insert(source, (config.flow, config.epoch)) != Some((config.flow, config.epoch)) {
-            inbox.alive(source, 0);
-        }
-        let alive_ns = delivery.subscription.last_alive_ns().unwrap_or(0);
-        let mut rest = delivery.subscription.image();
-        for (&number, quality) in delivery.entries.iter().zip(delivery.subscription.qualities()) {
-            let number = number as usize;
-            let (Some(place), Some(entry)) = (self.places.get(number), state.entries.get_mut(number)) else {
-                return;
-            };
-            let Some((value, others)) = rest.split_at_checked(place.size) else { return };
-            rest = others;
-            // Before its first value a slot has none to show.
-            if quality == Quality::NotConnected {
-                continue;
-            }
-            if entry.value != value || entry.quality.is_none() {
-                entry.value.clear();
-                entry.value.extend_from_slice(value);
-                inbox.set(place.inbox, value);
-                inbox.set_source(place.inbox, source);
-            }
-            if entry.quality != Some(quality) {
-                inbox.set_quality(place.inbox, quality as u8);
-            }
-            entry.refused = None;
-            entry.quality = Some(quality);
-            entry.alive_ns = alive_ns;
-        }
-        inbox.publish();
-        inbox.alive(source, alive_ns.cast_signed());
+        self.count(delivery);
+        self.inlet.deliver(delivery);
     }
 
-    fn problem(&self, number: u32, problem: EntryProblem) {
-        let number = number as usize;
-        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (Some(place), Some(entry)) = (self.places.get(number), state.entries.get_mut(number)) else {
-            return;
-        };
-        let quality = match &problem {
-            EntryProblem::NotConnected | EntryProblem::NoSuchRuntime => Quality::NotConnected,
-            EntryProblem::Refused(Reason::TypeMismatch, _) => Quality::TypeMismatch,
-            EntryProblem::Refused(..) => Quality::Refused,
-        };
-        // A flow that comes later shows its values anew.
-        *entry = Entry {
-            refused: refusal(place, problem),
-            quality: entry.quality.map(|_| quality),
-            alive_ns: entry.alive_ns,
-            value: Vec::new(),
-        };
-        inbox.set_quality(place.inbox, quality as u8);
-        // When a connection ends, all entries are told one by one: shown together.
-        if entry.refused.is_some() || number + 1 == self.places.len() {
-            inbox.publish();
-        }
+    fn alive(&self, delivery: &Delivery<'_>) {
+        self.count(delivery);
+        self.inlet.alive(delivery);
+    }
+
+    fn show(&self, values: bool) {
+        self.inlet.show(values);
+    }
+
+    fn problem(&self, entry: u32, problem: EntryProblem) {
+        self.inlet.problem(entry, problem);
     }
 }
 
-fn refusal(place: &Place, problem: EntryProblem) -> Option<(&'static str, String)> {
-    let EntryProblem::Refused(reason, publisher_type) = problem else { return None };
+fn refused(place: &Place, problem: EntryProblem) -> EntryState {
+    let EntryProblem::Refused(reason, publisher_type) = problem else { return EntryState::Waiting };
     let from = &place.from;
-    Some(match reason {
+    let (reason, message) = match reason {
         Reason::NotPublished => ("NotPublished", format!("{from} is not published, or not to this runtime")),
         Reason::TypeMismatch => {
             let theirs = publisher_type.unwrap_or_default();
@@ -221,5 +142,6 @@ fn refusal(place: &Place, problem: EntryProblem) -> Option<(&'static str, String
         Reason::InvalidDeadband => {
             ("TypeMismatch", format!("{from} is no number and cannot have a deadband"))
         }
-    })
+    };
+    EntryState::Refused { reason, message }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lineshaft_exchange::{OutboxReader, Wakeup};
+use lineshaft_mesh::carry::publish;
 use lineshaft_mesh::clock::Clock;
 use lineshaft_mesh::discovery::{Change, Discovery, Label, Settings, VersionText};
 use lineshaft_mesh::identity::{AgentId, FileError, Fingerprint, Identity, calendar};
@@ -23,7 +24,6 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::plan::{Me, Plan, Seen};
-use super::reader::read;
 use crate::options::MeshOptions;
 
 /// How often figures are looked at, and what failed is tried again.
@@ -277,11 +277,14 @@ impl Worker {
     async fn obey(&mut self, order: Order) {
         match order {
             Order::Follow(plan) => {
-                self.plan = *plan;
+                let before = std::mem::replace(&mut self.plan, *plan);
+                if before.prompt != self.plan.prompt {
+                    hurry(self.plan.prompt);
+                }
                 self.listen().await;
             }
             Order::Read(runtime, outbox, wakeup) => {
-                let reader = self.tasks.spawn(read(self.hub.clone(), runtime.clone(), outbox, wakeup));
+                let reader = self.tasks.spawn(publish(self.hub.clone(), runtime.clone(), outbox, wakeup));
                 if let Some(before) = self.readers.insert(runtime, reader) {
                     before.abort();
                 }
@@ -452,6 +455,14 @@ async fn close(open: Open) {
     // A claim that is under way still has it; it ends with its connection.
     if let Some(endpoint) = Arc::into_inner(open.endpoint) {
         let _ = timeout(FAREWELL, endpoint.shutdown()).await;
+    }
+}
+
+/// Puts this thread before ordinary work, or among it. Where the scans are refused their class, so is this.
+fn hurry(prompt: bool) {
+    match lineshaft_plc_runtime::carrier_class(prompt) {
+        Ok(()) => tracing::debug!(prompt, "the class of the mesh's thread"),
+        Err(error) => tracing::info!(%error, "the mesh's thread stays an ordinary one"),
     }
 }
 

@@ -89,6 +89,17 @@ impl InboxWriter {
         stamp.copy_from_slice(&last.wrapping_add(1).max(1).to_le_bytes());
     }
 
+    /// Signs of life that are told apart.
+    pub fn sources(&self) -> u16 {
+        self.plan.sources
+    }
+
+    /// The value that an entry was given last, shown or not; `None` for one that the plan does not have.
+    pub fn value(&self, entry: usize) -> Option<&[u8]> {
+        let place = behind_heads(&self.plan, self.plan.received.get(entry)?);
+        self.writer.frame().get(place)
+    }
+
     /// Says what an entry is worth.
     pub fn set_quality(&mut self, entry: usize, quality: u8) {
         if entry < self.plan.received.len() {

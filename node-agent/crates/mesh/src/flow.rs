@@ -11,7 +11,7 @@ mod receive;
 
 pub use deadband::Deadband;
 pub use publish::{Publication, PublicationConfig, PublishedSlot, Scan};
-pub use receive::{Due, Received, ReceivedSlot, Subscription, SubscriptionConfig, Tally};
+pub use receive::{Due, Received, ReceivedSlot, Subscription, SubscriptionConfig, Tally, Worth};
 
 /// Values longer than this on the wire go on a stream of their own, bytes.
 pub const BULK_ABOVE: u32 = 1_024;

@@ -11,6 +11,7 @@
 //!
 //! Start reading at [`flow`].
 
+pub mod carry;
 pub mod clock;
 pub mod control;
 pub mod discovery;

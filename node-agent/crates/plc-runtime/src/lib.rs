@@ -34,7 +34,7 @@ mod wire;
 pub mod write;
 
 pub use error::Error;
-pub use rt::try_fifo;
+pub use rt::{carrier_class, try_fifo};
 
 /// Largest state block.
 pub const STATE_BYTES_MAX: u64 = 64 * 1024 * 1024;

@@ -11,6 +11,14 @@ const FIFO_PRIORITY: u32 = 79;
 /// Above every scan: it must run while one of them does not end.
 const WATCHDOG_PRIORITY: u32 = 85;
 
+/// Below every scan: a value may be late, a scan may not.
+const CARRIER_PRIORITY: u32 = 60;
+
+/// Puts the calling thread, which carries values between scans, before all ordinary work, or among it again.
+pub fn carrier_class(prompt: bool) -> std::io::Result<()> {
+    if prompt { fifo(CARRIER_PRIORITY) } else { class(libc::SCHED_OTHER, 0) }
+}
+
 /// Lets the calling thread interrupt scans. Refused where the scan's own class is refused, and not needed then.
 pub(crate) fn prepare_watchdog(mode: RealtimeMode) {
     if mode != RealtimeMode::Off
@@ -56,11 +64,15 @@ pub fn try_fifo() -> std::io::Result<()> {
         .unwrap_or_else(|_| Err(std::io::Error::other("the probe broke off")))
 }
 
-#[expect(unsafe_code, reason = "no safe binding exists")]
 fn fifo(priority: u32) -> std::io::Result<()> {
+    class(libc::SCHED_FIFO, priority)
+}
+
+#[expect(unsafe_code, reason = "no safe binding exists")]
+fn class(policy: libc::c_int, priority: u32) -> std::io::Result<()> {
     let parameters = libc::sched_param { sched_priority: priority as libc::c_int };
     // Threads and processes that this one starts are ordinary ones.
-    let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
+    let policy = policy | libc::SCHED_RESET_ON_FORK;
     // SAFETY: 0 is the calling thread; the structure is initialised and outlives the call, which only reads it.
     let result = unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) };
     if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }

@@ -65,6 +65,8 @@ pub struct Publication {
     beat_wait_ns: u64,
     /// Scan counter in the last datagram.
     last_told: Option<u64>,
+    /// A long value may be due.
+    any_bulk_due: bool,
 }
 
 #[derive(Debug)]
@@ -88,7 +90,7 @@ impl Publication {
     pub fn new(config: PublicationConfig, slots: Vec<PublishedSlot>, scan: &Scan<'_>) -> Self {
         assert!(slots.len() <= MAX_SLOTS, "the negotiation admits no more slots");
         let mut sent = Vec::new();
-        let slots = slots
+        let slots: Vec<Sent> = slots
             .into_iter()
             .enumerate()
             .map(|(index, slot)| {
@@ -106,7 +108,18 @@ impl Publication {
             })
             .collect();
         let beat_wait_ns = config.beat_after_ns.min(FIRST_BEAT_NS);
-        Self { config, slots, sent, seq: 0, last_scan: None, last_out_ns: 0, beat_wait_ns, last_told: None }
+        let any_bulk_due = slots.iter().any(|sent| sent.bulk_due);
+        Self {
+            config,
+            slots,
+            sent,
+            seq: 0,
+            last_scan: None,
+            last_out_ns: 0,
+            beat_wait_ns,
+            last_told: None,
+            any_bulk_due,
+        }
     }
 
     /// What was agreed on.
@@ -150,8 +163,12 @@ impl Publication {
     /// The next long value that is due, as a stream. One is in flight per slot: `free` says for which slots the
     /// last one has arrived.
     pub fn bulk(&mut self, scan: &Scan<'_>, free: impl Fn(u16) -> bool) -> Option<(u16, Vec<u8>)> {
-        let (index, sent) =
-            self.slots.iter_mut().enumerate().find(|(index, sent)| sent.bulk_due && free(*index as u16))?;
+        if !self.any_bulk_due {
+            return None;
+        }
+        let mut due = self.slots.iter_mut().enumerate().filter(|(_, sent)| sent.bulk_due).peekable();
+        self.any_bulk_due = due.peek().is_some();
+        let (index, sent) = due.find(|(index, _)| free(*index as u16))?;
         sent.bulk_due = false;
         let count = sent.bulk.map_or(1, |count| count + 1);
         sent.bulk = Some(count);
@@ -182,6 +199,7 @@ impl Publication {
             }
             if sent.bulk.is_some() {
                 sent.bulk_due = true;
+                self.any_bulk_due = true;
             } else {
                 let memory = &self.sent[sent.at.clone()];
                 runs.push(index as u16, sent.quality, &sent.slot.codec, memory, &mut values);
@@ -212,6 +230,7 @@ impl Publication {
             }
             if sent.bulk.is_some() {
                 sent.bulk_due = true;
+                self.any_bulk_due = true;
             } else if !parts.push(index as u16, quality, &sent.slot.codec, memory) {
                 // Larger than 255 datagrams: the rest rides in the next set.
                 self.last_scan = None;
@@ -249,7 +268,16 @@ impl Sent {
     fn differs(&self, memory: &[u8], sent: &[u8], quality: Quality) -> bool {
         let sent = &sent[self.at.clone()];
         quality != self.quality
-            || (memory != sent && self.slot.deadband.is_none_or(|deadband| deadband.passes(sent, memory)))
+            || (!same(memory, sent)
+                && self.slot.deadband.is_none_or(|deadband| deadband.passes(sent, memory)))
+    }
+}
+
+/// Most values are numbers of eight bytes, for which this is one comparison and no call.
+fn same(one: &[u8], other: &[u8]) -> bool {
+    match (<&[u8; 8]>::try_from(one), <&[u8; 8]>::try_from(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
     }
 }
 

@@ -46,7 +46,7 @@ pub struct ReceivedSlot {
 }
 
 /// What a message did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Received {
     /// Of another negotiation, or known already.
     Nothing,
@@ -54,6 +54,14 @@ pub enum Received {
     Alive,
     /// The image has new values of one scan, all of them.
     Commit,
+}
+
+/// What the values of a flow are worth besides what each of them says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Worth {
+    /// The newest DATA that is missing; 0 if none is.
+    missing: u64,
+    running: bool,
 }
 
 /// What time demands.
@@ -173,6 +181,11 @@ impl Subscription {
             };
             if running { base } else { base.max(Quality::PublisherStopped) }
         })
+    }
+
+    /// Another one means other qualities, though no value may have come.
+    pub fn worth(&self) -> Worth {
+        Worth { missing: self.gaps.newest_missing(), running: self.running }
     }
 
     /// When the publisher's program was last known to scan in RUN.

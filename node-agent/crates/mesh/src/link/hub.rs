@@ -91,8 +91,14 @@ pub enum EntryProblem {
 
 /// Takes what arrives for a wish. Called on the thread of the mesh: must not block.
 pub trait Sink: Send + Sync {
-    /// New values.
+    /// New values, or what the values of a flow are worth has changed.
     fn deliver(&self, delivery: &Delivery<'_>);
+    /// The publisher lives; nothing else is new.
+    fn alive(&self, delivery: &Delivery<'_>) {
+        self.deliver(delivery);
+    }
+    /// Everything that came together has been told of; whether there were values among it.
+    fn show(&self, _values: bool) {}
     /// An entry gets no values from now on.
     fn problem(&self, entry: u32, problem: EntryProblem);
 }

@@ -9,7 +9,7 @@ use crate::control::{
     Entry, FlowName, FlowTerms, MAX_ENTRIES, Message, Resync, RunState, RuntimeInfo, Subscribe,
     SubscribeResult,
 };
-use crate::flow::{Due, MAX_SLOTS, Received, ReceivedSlot, Subscription, SubscriptionConfig};
+use crate::flow::{Due, MAX_SLOTS, Received, ReceivedSlot, Subscription, SubscriptionConfig, Worth};
 use crate::wire::{Bulk, Header, SnapshotHeader};
 
 /// Values of a datagram, bytes, at least.
@@ -30,6 +30,8 @@ pub(super) struct Receiving {
     ended: BTreeSet<u16>,
     next_wish: u32,
     next_entry: u32,
+    /// Flows of which something has come that was not shown yet.
+    touched: Vec<u16>,
 }
 
 struct Wished {
@@ -49,6 +51,10 @@ struct Arriving {
     subscription: Subscription,
     /// What the publisher may send of it.
     meter: Meter,
+    /// What has come that was not shown yet.
+    news: Received,
+    /// What its slots were worth when they were shown last.
+    worth: Worth,
 }
 
 /// What is to be done after a message or when time has passed.
@@ -149,7 +155,8 @@ impl Receiving {
         for flow in self.flows.values_mut() {
             if self.wishes.get(&flow.wish).is_some_and(|w| w.publisher.as_deref() == Some(runtime)) {
                 flow.subscription.publisher_runs(state == RunState::Run);
-                deliver(&self.wishes, flow);
+                self.touched.push(flow.name.flow);
+                flow.news = Received::Commit;
             }
         }
     }
@@ -162,6 +169,36 @@ impl Receiving {
             self.received(header.flow, received);
         }
         Ok(())
+    }
+
+    /// Shows what has come since the last time. Many datagrams come at once: their values show once.
+    pub(super) fn show(&mut self) {
+        let mut shown: Vec<(u32, bool)> = Vec::new();
+        for number in self.touched.drain(..) {
+            let Some(flow) = self.flows.get_mut(&number) else { continue };
+            let news = std::mem::replace(&mut flow.news, Received::Nothing);
+            let Some(wished) = self.wishes.get(&flow.wish).filter(|_| news != Received::Nothing) else {
+                continue;
+            };
+            let delivery = Delivery { subscription: &flow.subscription, entries: &flow.entries };
+            let worth = flow.subscription.worth();
+            let values = news == Received::Commit || worth != flow.worth;
+            flow.worth = worth;
+            if values {
+                wished.wish.sink.deliver(&delivery);
+            } else {
+                wished.wish.sink.alive(&delivery);
+            }
+            match shown.iter_mut().find(|(wish, _)| *wish == flow.wish) {
+                Some((_, any)) => *any |= values,
+                None => shown.push((flow.wish, values)),
+            }
+        }
+        for (wish, values) in shown {
+            if let Some(wished) = self.wishes.get(&wish) {
+                wished.wish.sink.show(values);
+            }
+        }
     }
 
     /// A whole stream: a snapshot or a long value.
@@ -189,10 +226,11 @@ impl Receiving {
         let mut todo = Todo::default();
         for flow in self.flows.values_mut() {
             while let Some(due) = flow.subscription.due(now_ns, rtt_ns) {
+                self.touched.push(flow.name.flow);
+                flow.news = Received::Commit;
                 match due {
-                    Due::Commit => deliver(&self.wishes, flow),
+                    Due::Commit => {}
                     Due::Resync { have } => {
-                        deliver(&self.wishes, flow);
                         todo.resyncs += 1;
                         todo.send.push(Message::Resync(Resync { name: flow.name, have }));
                     }
@@ -303,7 +341,15 @@ impl Receiving {
         };
         let subscription = Subscription::new(config, slots.collect());
         let meter = meter_of(terms.interval_us, subscription.image().len());
-        Ok(Some(Arriving { name: terms.name, wish, entries, subscription, meter }))
+        Ok(Some(Arriving {
+            name: terms.name,
+            wish,
+            entries,
+            subscription,
+            news: Received::Nothing,
+            worth: Worth::default(),
+            meter,
+        }))
     }
 
     /// `None` for a flow that has ended. One that never was is what only a hostile peer sends.
@@ -317,7 +363,10 @@ impl Receiving {
 
     fn received(&mut self, number: u16, received: Received) {
         if let (Received::Commit | Received::Alive, Some(flow)) = (received, self.flows.get_mut(&number)) {
-            deliver(&self.wishes, flow);
+            if flow.news == Received::Nothing {
+                self.touched.push(number);
+            }
+            flow.news = flow.news.max(received);
         }
     }
 
@@ -338,11 +387,4 @@ fn meter_of(interval_us: u64, image_len: usize) -> Meter {
     let datagrams = 1 + image_len as u64 / DATAGRAM;
     let a_second = SIGNS_OF_LIFE + 4 * datagrams.saturating_mul(1_000_000 / interval_us.max(SHORTEST_US));
     Meter::new(a_second, a_second.saturating_mul(3))
-}
-
-fn deliver(wishes: &BTreeMap<u32, Wished>, flow: &Arriving) {
-    if let Some(wished) = wishes.get(&flow.wish) {
-        let delivery = Delivery { subscription: &flow.subscription, entries: &flow.entries };
-        wished.wish.sink.deliver(&delivery);
-    }
 }

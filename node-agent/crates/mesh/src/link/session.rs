@@ -1,6 +1,8 @@
 //! One connection with a trusted peer, from the first greeting to its end.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use quinn::{Connection, RecvStream, SendStream};
@@ -36,6 +38,9 @@ const CONTROL_MESSAGES: u64 = 2_000;
 const CONTROL_MESSAGES_AT_ONCE: u64 = 20_000;
 /// A snapshot of the largest flow, or a long value.
 const MAX_STREAM: usize = MAX_SLOTS * (crate::flow::BULK_ABOVE as usize + 8) + MAX_VALUE as usize;
+
+/// Datagrams that are taken before something else has its turn.
+const TAKEN_AT_ONCE: u64 = 256;
 
 /// Both ends of a session.
 pub(super) struct Ends {
@@ -126,10 +131,7 @@ impl Session {
             let next_due = self.receiving.next_due(rtt_ns);
             tokio::select! {
                 biased;
-                datagram = self.connection.read_datagram() => {
-                    self.receiving.datagram(&datagram?, now_ns())?;
-                    self.hub.update_link(self.ends.peer, |link| link.received += 1);
-                }
+                datagram = self.connection.read_datagram() => self.take(&datagram?)?,
                 Some(event) = inbox.recv() => self.handle(event, &events, &mut control).await?,
                 _ = scans.changed() => {
                     self.publish(&events)?;
@@ -156,7 +158,23 @@ impl Session {
                     self.send(&mut control, todo.send).await?;
                 }
             }
+            self.receiving.show();
         }
+    }
+
+    /// Takes a datagram and those that came with it: they show together.
+    fn take(&mut self, first: &[u8]) -> Result<(), LinkError> {
+        let now_ns = now_ns();
+        self.receiving.datagram(first, now_ns)?;
+        let mut taken = 1;
+        while taken < TAKEN_AT_ONCE
+            && let Some(next) = at_once(self.connection.read_datagram())
+        {
+            self.receiving.datagram(&next?, now_ns)?;
+            taken += 1;
+        }
+        self.hub.update_link(self.ends.peer, |link| link.received += taken);
+        Ok(())
     }
 
     /// Both sides say who they are. The side that dialled opens the stream.
@@ -388,6 +406,14 @@ async fn read_streams(connection: Connection, events: mpsc::Sender<Event>) {
         }
     };
     let _ = events.send(Event::Failed(error)).await;
+}
+
+/// What a future has ready without waiting.
+fn at_once<F: Future>(future: F) -> Option<F::Output> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    }
 }
 
 /// Sleeps until a time of the monotonic clock; for ever without one.

@@ -19,6 +19,8 @@ pub struct Codec {
     steps: Vec<Step>,
     memory_len: u32,
     wire: WireLen,
+    /// Memory and wire are the same bytes, and every pattern of them is a value: most numbers.
+    plain: bool,
 }
 
 /// Bytes that a value takes on the wire.
@@ -80,7 +82,8 @@ impl Codec {
             TypeDesc::Wstring { capacity } => WireLen::Text { unit: 2, capacity: u32::from(capacity) },
             _ => WireLen::Fixed(steps.iter().map(Step::wire_len).fold(0, u32::saturating_add)),
         };
-        Self { steps, memory_len, wire }
+        let plain = steps == [Step::Any { at: 0, len: memory_len }];
+        Self { steps, memory_len, wire, plain }
     }
 
     /// Bytes of the value in memory.
@@ -108,6 +111,14 @@ impl Codec {
 
     /// Appends the value in `memory`, which has [`Self::memory_len`] bytes.
     pub fn encode(&self, memory: &[u8], wire: &mut Vec<u8>) {
+        if self.plain {
+            // A length that the compiler knows is a move, not a call.
+            match <&[u8; 8]>::try_from(memory) {
+                Ok(long) => wire.extend_from_slice(long),
+                Err(_) => wire.extend_from_slice(&memory[..self.memory_len as usize]),
+            }
+            return;
+        }
         if let WireLen::Text { unit, capacity } = self.wire {
             let text = text_in(memory, unit, capacity);
             wire.extend_from_slice(&((text.len() as u32 / unit) as u16).to_le_bytes());
@@ -137,7 +148,7 @@ impl Codec {
             WireLen::Text { unit, capacity } => 2 + (unit * length_in(wire, capacity)?) as usize,
         };
         let (value, rest) = wire.split_at_checked(len)?;
-        if matches!(self.wire, WireLen::Fixed(_)) {
+        if matches!(self.wire, WireLen::Fixed(_)) && !self.plain {
             let mut at = 0;
             for step in &self.steps {
                 let next = at + step.wire_len() as usize;
@@ -153,6 +164,13 @@ impl Codec {
 
     /// Puts a value that [`Self::take`] gave into `memory`, which has [`Self::memory_len`] bytes.
     pub fn decode(&self, value: Value<'_>, memory: &mut [u8]) {
+        if self.plain {
+            match (<&mut [u8; 8]>::try_from(&mut *memory), <&[u8; 8]>::try_from(value.0)) {
+                (Ok(memory), Ok(long)) => *memory = *long,
+                _ => memory[..value.0.len()].copy_from_slice(value.0),
+            }
+            return;
+        }
         if matches!(self.wire, WireLen::Text { .. }) {
             memory[..value.0.len()].copy_from_slice(value.0);
             return;

@@ -81,8 +81,16 @@ fn confirmations_are_not_interchangeable() {
     assert_eq!(proved.accepted(&session.done()).err(), Some(HandshakeError::WrongCode));
 }
 
+/// Few, since each of them takes elliptic curves; as many as are asked for when somebody asks.
+fn cases() -> ProptestConfig {
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default(),
+        None => ProptestConfig::with_cases(64),
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(cases())]
     #[test]
     fn fuzz_messages(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         let offer = Offer::new(&mut OsRng);

@@ -6,12 +6,13 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use lineshaft_exchange::{OutboxReader, ScanState, Wakeup};
-use lineshaft_mesh::control::RunState;
-use lineshaft_mesh::link::{Hub, ScanImage};
 use tokio::net::unix::pipe::Receiver;
 
-/// Until the box is replaced.
-pub(crate) async fn read(hub: Arc<Hub>, runtime: String, mut outbox: OutboxReader, wakeup: Wakeup) {
+use crate::control::RunState;
+use crate::link::{Hub, ScanImage};
+
+/// Gives every scan of a runtime to the connections, until the task that runs it is ended.
+pub async fn publish(hub: Arc<Hub>, runtime: String, mut outbox: OutboxReader, wakeup: Wakeup) {
     let error = match signal_of(&wakeup) {
         Ok(signal) => loop {
             take(&hub, &runtime, &mut outbox);
