@@ -84,4 +84,16 @@ mod tests {
         assert!(wrong("LineB: = C.d").contains("names no variable"));
         assert!(wrong("LineB:A.b = Local.").contains("names no variable"));
     }
+
+    proptest::proptest! {
+        /// What a person writes is a mapping or a sentence that says what is missing; a mapping reads back as itself.
+        #[test]
+        fn fuzz_mapping(text in "\\PC{0,60}", parts in "[ \"]?[A-Za-z.:]{0,12}[ \"]?=[ \"]?[A-Za-z.]{0,12}\"?") {
+            for text in [text, parts] {
+                let Ok(Mapping { peer, variable, to }) = Mapping::parse(&text) else { continue };
+                let again = Mapping::of(&format!("{peer}:{variable}"), &format!("Local.{to}"));
+                proptest::prop_assert_eq!(again, Ok(Mapping { peer, variable, to }));
+            }
+        }
+    }
 }

@@ -333,3 +333,53 @@ impl Reader<'_> {
         self.findings.push(Diagnostic { place, code: code.to_owned(), severity, message, help, related });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::*;
+
+    const VALUES: [&str; 12] = [
+        "true",
+        "-1",
+        "0",
+        "99999999999999999999",
+        "1e400",
+        "\"\"",
+        "\"halt\"",
+        "\"127.0.0.1:5212\"",
+        "[]",
+        "[\"A.b\", 3]",
+        "{ a = 1 }",
+        "\"LineB:A.b\"",
+    ];
+
+    /// Whatever stands in the file: findings with places in it, or a plan.
+    fn check(text: &str) -> Result<(), TestCaseError> {
+        let reader = read("runtime.toml", text);
+        prop_assert!(reader.plan.is_some() || !reader.findings.is_empty());
+        let lines = text.matches('\n').count() + 1;
+        for finding in &reader.findings {
+            prop_assert!(finding.place.line as usize <= lines, "{:?}", finding);
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn fuzz_runtime_toml(text in "\\PC{0,200}") {
+            check(&text)?;
+        }
+
+        #[test]
+        fn fuzz_runtime_toml_keys(lines in vec((select(&KNOWN[..]), select(&VALUES[..]), any::<bool>()), 0..8)) {
+            let line = |(key, value, below): &(&str, &str, bool)| {
+                if *below { format!("{key}.\"LineB:A.b\" = {value}\n") } else { format!("{key} = {value}\n") }
+            };
+            check(&lines.iter().map(line).collect::<Vec<_>>().concat())?;
+        }
+    }
+}
