@@ -375,7 +375,7 @@ mod tests {
         }
 
         #[test]
-        fn fuzz_runtime_toml_keys(lines in vec((select(&KNOWN[..]), select(&VALUES[..]), any::<bool>()), 0..8)) {
+        fn fuzz_runtime_toml_keys(lines in vec((select(KNOWN.to_vec()), select(VALUES.to_vec()), any::<bool>()), 0..8)) {
             let line = |(key, value, below): &(&str, &str, bool)| {
                 if *below { format!("{key}.\"LineB:A.b\" = {value}\n") } else { format!("{key} = {value}\n") }
             };
