@@ -99,6 +99,10 @@ pub struct EdgeNodeStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 71), regex(pattern = patterns::SHA256))]
     pub fingerprint: Option<String>,
+    /// Addresses and ports at which the agent takes connections of other agents of its site, for runtimes that have no endpoint of their own; the preferred one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 260), regex(pattern = patterns::ENDPOINT)))]
+    pub mesh_endpoints: Vec<String>,
     /// Version of the agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]

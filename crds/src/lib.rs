@@ -12,6 +12,7 @@ pub mod condition;
 pub mod edge_node;
 pub mod manifest;
 pub mod mesh_peer;
+pub mod mesh_site;
 pub mod mesh_subscription;
 pub mod pairing;
 mod patterns;

@@ -94,6 +94,7 @@ async fn control(client: &Client, options: &Options, metrics: &Metrics) {
     };
     tokio::join!(
         watches.run(&controllers),
+        mesh::identity::run(client, options, &stores.api, metrics),
         stores.report_readiness(&options.readiness),
         controller::run(
             plc_runtimes.clone(),

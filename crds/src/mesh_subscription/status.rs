@@ -79,6 +79,10 @@ pub struct Target {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub address: Option<String>,
+    /// Addresses and ports at which the publisher's agent is reached, the preferred one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 260), regex(pattern = patterns::ENDPOINT)))]
+    pub endpoints: Vec<String>,
 }
 
 /// Entries by the quality of their values.

@@ -181,7 +181,11 @@ pub(super) const CONDITIONS: &[ConditionType] = &[
                 "AmbiguousPeer",
                 "Several trusted peers have that service name: give them names of their own.",
             ),
-            ("False", "PeerNotTrusted", "The peer is not paired with the agent of this node: pair them."),
+            (
+                "False",
+                "PeerNotTrusted",
+                "The peer is not paired with the agent of this node: pair them. Of a runtime of the own site: this node has no certificate yet; the message says why.",
+            ),
             (
                 "False",
                 "NamespaceNotAllowed",

@@ -3,6 +3,7 @@
 mod facts;
 mod realtime;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -147,7 +148,7 @@ async fn settle(
             request(api.patch(name, &PatchParams::apply(&manager), &Patch::Apply(new(name)))).await?
         }
     };
-    let status = status(&facts::read());
+    let status = status(&facts::read(), options.mesh.listen);
     if node.status.as_ref().map(own_part).as_ref() == Some(&status) {
         return Ok(());
     }
@@ -185,7 +186,7 @@ fn new(name: &str) -> serde_json::Value {
     })
 }
 
-fn status(facts: &Facts) -> EdgeNodeStatus {
+fn status(facts: &Facts, mesh: SocketAddr) -> EdgeNodeStatus {
     let mut addresses: Vec<NodeAddress> = facts
         .addresses
         .iter()
@@ -197,6 +198,7 @@ fn status(facts: &Facts) -> EdgeNodeStatus {
     }
     EdgeNodeStatus {
         addresses,
+        mesh_endpoints: endpoints(facts, mesh).iter().map(SocketAddr::to_string).collect(),
         agent_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         operating_system: facts.operating_system.clone(),
         kernel: Some(facts.kernel.clone()),
@@ -206,6 +208,15 @@ fn status(facts: &Facts) -> EdgeNodeStatus {
         realtime: Some(realtime::abilities(facts.preemption.clone())),
         ..EdgeNodeStatus::default()
     }
+}
+
+/// Where others reach whoever listens at this address.
+fn endpoints(facts: &Facts, listen: SocketAddr) -> Vec<SocketAddr> {
+    if !listen.ip().is_unspecified() {
+        return vec![listen];
+    }
+    let reached = facts.addresses.iter().filter(|address| listen.is_ipv6() || address.is_ipv4());
+    reached.map(|address| SocketAddr::new(*address, listen.port())).collect()
 }
 
 /// What the agent writes; the rest is the operator's.

@@ -11,12 +11,14 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::core::DeserializeGuard;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use lineshaft_api_client::{Reachability, WatchBackoff};
 use lineshaft_crds::condition::find;
 use lineshaft_crds::mesh_peer::conditions::NAME_UNIQUE;
+use lineshaft_crds::mesh_site::AUTHORITY;
 use lineshaft_crds::plc_runtime::RealtimeMode;
 use lineshaft_crds::{ConditionStatus, MeshPeer, MeshSubscription, Pairing, PlcRuntime};
 use serde::de::DeserializeOwned;
@@ -33,6 +35,7 @@ use super::pairer::{Pairer, claimed_peers};
 use super::peers::{self, Knowledge};
 use super::plan::{self, Plan, Seen, Wanted};
 use super::remembered::{Memory, Remembered, Revision};
+use super::site::Site;
 use super::subscriptions;
 use super::thread::{Claimed, Mesh, Outlet, Served, View};
 use super::writer::{Status, Write, Writer};
@@ -86,6 +89,7 @@ pub(crate) async fn run(
     loop {
         controller.runtimes = runtimes.borrow_and_update().clone();
         controller.keepers = keepers.borrow_and_update().clone();
+        controller.follow_site().await;
         controller.pass();
         if controller.is_told() {
             memory.keep(controller.revision(), || controller.remember()).await;
@@ -103,6 +107,7 @@ pub(crate) async fn run(
             Ok(()) = keepers.changed() => {}
             Some(Ok(fetched)) = controller.requests.join_next() => controller.fetched(fetched),
             () = controller.network.news() => {}
+            asked = controller.site.asked() => controller.certified(asked),
             Some(Ok((uid, claimed))) = controller.claims.join_next() => controller.claimed(&uid, claimed),
             _ = ticks.tick() => {}
         }
@@ -116,6 +121,7 @@ struct Watches {
     peers: Events<MeshPeer>,
     pairings: Events<Pairing>,
     subscriptions: Events<MeshSubscription>,
+    authority: Events<ConfigMap>,
 }
 
 impl Watches {
@@ -124,6 +130,7 @@ impl Watches {
             peers: stream::pending().boxed(),
             pairings: stream::pending().boxed(),
             subscriptions: stream::pending().boxed(),
+            authority: stream::pending().boxed(),
         }
     }
 
@@ -133,7 +140,9 @@ impl Watches {
             Scope::Cluster => Api::all(client.clone()),
             Scope::Namespace(namespace) => Api::namespaced(client.clone(), namespace),
         };
+        let system = Api::namespaced(client.clone(), &options.lease_namespace);
         Self {
+            authority: watched(system, &format!("metadata.name={AUTHORITY}"), node),
             peers: watched(Api::all(client.clone()), "", node),
             pairings: watched(Api::all(client), &format!("spec.nodeName={node}"), node),
             subscriptions: watched(subscriptions, &format!("status.nodeName={node}"), node),
@@ -145,6 +154,7 @@ impl Watches {
             Some(event) = self.peers.next() => Happened::Peer(event),
             Some(event) = self.pairings.next() => Happened::Pairing(event),
             Some(event) = self.subscriptions.next() => Happened::Subscription(event),
+            Some(event) = self.authority.next() => Happened::Authority(event),
             else => std::future::pending().await,
         }
     }
@@ -155,6 +165,7 @@ enum Happened {
     Peer(Event<MeshPeer>),
     Pairing(Event<Pairing>),
     Subscription(Event<MeshSubscription>),
+    Authority(Event<ConfigMap>),
 }
 
 fn watched<K>(api: Api<DeserializeGuard<K>>, fields: &str, node: &str) -> Events<K>
@@ -213,6 +224,8 @@ struct Controller {
     peers: Mirror<MeshPeer>,
     pairings: Mirror<Pairing>,
     subscriptions: Mirror<MeshSubscription>,
+    authority: Mirror<ConfigMap>,
+    site: Site,
     network: Network,
     pairer: Pairer,
     claims: JoinSet<(String, Claimed)>,
@@ -229,7 +242,10 @@ struct Controller {
 
 impl Controller {
     fn new(context: Context, remembered: Remembered, writes: watch::Sender<Vec<Write>>) -> Self {
+        let directory = context.options.state_dir.join("mesh");
         Self {
+            site: Site::open(&context.options.node_name, directory),
+            authority: Mirror::default(),
             pairer: Pairer::new(context.teller.clone()),
             context,
             runtimes: Arc::default(),
@@ -257,6 +273,35 @@ impl Controller {
             Happened::Subscription(event) => {
                 see(&mut self.subscriptions, event, "MeshSubscription", &self.context);
             }
+            Happened::Authority(event) => {
+                let listing = matches!(event, Ok(watcher::Event::Init | watcher::Event::InitApply(_)));
+                see(&mut self.authority, event, "ConfigMap", &self.context);
+                if !listing {
+                    // Whoever may not or cannot ask is a site of its own, until there is an answer.
+                    self.site.settle();
+                }
+                if let Some(published) = self.authority.all().next().cloned() {
+                    self.site.learn(&published);
+                }
+            }
+        }
+    }
+
+    /// Another site is another mesh: the one that runs ends.
+    async fn follow_site(&mut self) {
+        let running = self.network.running.as_ref().map(|(mesh, _)| mesh.me().site.to_string());
+        let moved = running.is_some_and(|before| self.site.name().is_some_and(|site| site != before));
+        if moved {
+            self.claims = JoinSet::new();
+            self.mailboxes = Mailboxes::default();
+            self.plan = Plan::default();
+            std::mem::take(&mut self.network).end().await;
+        }
+    }
+
+    fn certified(&mut self, asked: Result<String, String>) {
+        if let Some((mesh, _)) = &self.network.running {
+            self.site.answered(mesh, asked);
         }
     }
 
@@ -278,6 +323,8 @@ impl Controller {
     fn pass(&mut self) {
         let wanted = self.wanted();
         let Some(mesh) = self.mesh(&wanted) else { return };
+        self.site.pass(&mesh, self.context.client.borrow().clone());
+        let wanted = Wanted { uncertified: self.site.problem(&mesh), ..wanted };
         let View { mut seen, clock_ns, deaf } = mesh.view.borrow().clone();
         self.tell_of_endpoints(deaf);
         // The newest: what was pinned is pinned before anybody hears of it.
@@ -327,6 +374,7 @@ impl Controller {
             offering: self.pairer.is_offering(),
             pairing: self.pairer.is_needed(&self.pairings),
             realtime: self.runtimes.values().any(|runtime| is_realtime(runtime)),
+            uncertified: None,
         }
     }
 
@@ -335,11 +383,13 @@ impl Controller {
         if let Some((mesh, _)) = &self.network.running {
             return Some(mesh.clone());
         }
-        if wanted.runtimes.is_empty() && wanted.subscriptions.is_empty() && !wanted.pairing {
+        let idle = wanted.runtimes.is_empty() && wanted.subscriptions.is_empty() && !wanted.pairing;
+        if idle || !self.site.is_settled() {
             return None;
         }
         let options = &self.context.options;
-        match Mesh::start(&options.state_dir.join("mesh"), &options.node_name, &options.mesh) {
+        let directory = options.state_dir.join("mesh");
+        match Mesh::start(&directory, &options.node_name, &options.mesh, self.site.membership()) {
             Ok((mesh, outlet)) => {
                 self.network.running = Some((mesh.clone(), outlet));
                 Some(mesh)
@@ -431,10 +481,16 @@ impl Controller {
     }
 
     async fn end(self) {
-        let Some((mesh, outlet)) = self.network.running else { return };
-        // The last one: with it the thread ends.
-        drop(mesh);
         drop(self.claims);
+        self.network.end().await;
+    }
+}
+
+impl Network {
+    /// Whatever else has a part of the mesh must be gone: with the last one the thread ends.
+    async fn end(self) {
+        let Some((mesh, outlet)) = self.running else { return };
+        drop(mesh);
         let joined = tokio::task::spawn_blocking(move || outlet.thread.join()).await;
         if !matches!(joined, Ok(Ok(()))) {
             tracing::error!("the thread of the mesh broke off");

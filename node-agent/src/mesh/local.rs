@@ -1,10 +1,11 @@
 //! What the API server says, as far as the mesh cares: runtimes of this node, what they receive, who is known.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use kube::ResourceExt;
 use lineshaft_crds::mesh_peer::PeerSource;
-use lineshaft_crds::mesh_subscription::runtime_publisher;
+use lineshaft_crds::mesh_subscription::{Target, runtime_publisher};
 use lineshaft_crds::{MeshPeer, MeshSubscription, PlcRuntime};
 use lineshaft_mesh::discovery::{Label, RuntimeId};
 use lineshaft_mesh::identity::AgentId;
@@ -96,6 +97,19 @@ pub(crate) struct LocalSubscription {
     pub(crate) namespace: String,
     /// Each once, in order.
     pub(crate) publishers: Vec<Publisher>,
+    /// Where those of the own namespace are, by their name, as the operator says.
+    pub(crate) targets: BTreeMap<String, LocalTarget>,
+}
+
+/// Where a runtime of the own site is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LocalTarget {
+    /// Which runtime.
+    pub(crate) runtime: RuntimeId,
+    /// Its node.
+    pub(crate) node: String,
+    /// Where the agent of that node is reached.
+    pub(crate) addresses: Vec<SocketAddr>,
 }
 
 impl LocalSubscription {
@@ -107,9 +121,33 @@ impl LocalSubscription {
         Self {
             uid: subscription.uid().unwrap_or_default(),
             namespace: subscription.namespace().unwrap_or_default(),
+            targets: publishers
+                .iter()
+                .filter_map(|publisher| match publisher {
+                    Publisher::Runtime(name) => Some((name.clone(), LocalTarget::of(subscription, name)?)),
+                    Publisher::Peer(_) => None,
+                })
+                .collect(),
             publishers,
         }
     }
+}
+
+impl LocalTarget {
+    fn of(subscription: &MeshSubscription, name: &str) -> Option<Self> {
+        let target = target_of(subscription, name)?;
+        Some(Self {
+            runtime: target.runtime_id.parse().ok()?,
+            node: target.node_name.clone(),
+            addresses: target.endpoints.iter().filter_map(|endpoint| endpoint.parse().ok()).collect(),
+        })
+    }
+}
+
+/// What the operator says of a publisher in the same namespace.
+pub(crate) fn target_of<'a>(subscription: &'a MeshSubscription, name: &str) -> Option<&'a Target> {
+    let publisher = runtime_publisher(name);
+    subscription.status.as_ref()?.targets.iter().find(|target| target.publisher == publisher)
 }
 
 /// Where an entry's values come from.

@@ -15,7 +15,7 @@ use lineshaft_crds::plc_runtime::Publication;
 use lineshaft_crds::{MeshSubscription, PlcRuntime};
 use lineshaft_mesh::carry::{self, Inbox};
 use lineshaft_mesh::control::{self, Catalogue, Offered, RunState};
-use lineshaft_mesh::link::{Hub, Runtime, ScanImage, Wish, WishEntry};
+use lineshaft_mesh::link::{self, Hub, Runtime, ScanImage, Wish, WishEntry};
 use lineshaft_mesh::schema::Schema;
 use lineshaft_plc_compiler::layout::TypeDesc;
 use lineshaft_plc_runtime::client::{KeeperClient, OpenMailbox};
@@ -23,7 +23,7 @@ use lineshaft_plc_runtime::protocol::{self, MailboxInfo, MeshStatus, Problem, Pr
 use tokio::task::JoinSet;
 
 use super::board::{Figures, Flow, Receiving};
-use super::local::{Publisher, publisher_of};
+use super::local::{Publisher, publisher_of, target_of};
 use super::mirror::Mirror;
 use super::plan::{Binding, Plan, Route, Seen};
 use super::shown::{Place, Shown};
@@ -200,10 +200,7 @@ impl Mailboxes {
         for ((uid, publisher), route) in &around.plan.routes {
             let binding = (uid.clone(), publisher.clone());
             let subscription = around.subscriptions.all().find(|one| one.metadata.uid.as_ref() == Some(uid));
-            let (Some(subscription), Publisher::Peer(peer), Ok(route)) = (subscription, publisher, route)
-            else {
-                continue;
-            };
+            let (Some(subscription), Ok(route)) = (subscription, route) else { continue };
             let receiver = around.runtimes.iter().find(|(_, runtime)| receives(runtime, subscription));
             let Some((receiver, runtime)) = receiver else { continue };
             let Some(open) = self.carried.get_mut(receiver).and_then(|carried| carried.open.as_ref()) else {
@@ -213,7 +210,7 @@ impl Mailboxes {
                 mailbox: open.info.number,
                 route: route.clone(),
                 generation: subscription.metadata.generation,
-                scan_us: scan_us(peer, around.seen),
+                scan_us: scan_us(&wanted_of(publisher, route), around.seen),
             };
             let same = before.remove(&binding).filter(|known| known.made_of == made_of);
             let wished = same.unwrap_or_else(|| {
@@ -225,7 +222,7 @@ impl Mailboxes {
                     peer: route.agent,
                     subscriber: receiver.clone(),
                     subscriber_name: service_name(runtime),
-                    publisher: peer.clone(),
+                    publisher: wanted_of(publisher, route),
                     entries,
                     sink: shown.clone(),
                 };
@@ -378,7 +375,7 @@ fn wanted(
                 from: from(entry),
                 quality: entry.quality.clone(),
                 age: entry.age.clone(),
-                timeout_ns: timeout_us(entry, seen) * 1_000,
+                timeout_ns: timeout_us(subscription, entry, seen) * 1_000,
                 on_stale: match entry.on_stale {
                     OnStale::Hold => protocol::OnStale::Hold,
                     OnStale::Substitute => {
@@ -407,19 +404,34 @@ fn is_group(entry: &Entry) -> bool {
 }
 
 /// As said, or three intervals of the publisher, as far as it is known.
-fn timeout_us(entry: &Entry, seen: &Seen) -> u64 {
+fn timeout_us(subscription: &MeshSubscription, entry: &Entry, seen: &Seen) -> u64 {
     if let Some(said) = entry.timeout_milliseconds {
         return u64::from(said.unsigned_abs()) * 1_000;
     }
-    let scan_us = entry.from.peer.as_ref().map_or(0, |peer| scan_us(peer, seen));
+    let publisher = match publisher_of(&entry.from) {
+        Some(Publisher::Peer(name)) => Some(link::Publisher::Named(name)),
+        Some(Publisher::Runtime(name)) => {
+            target_of(subscription, &name).map(|target| link::Publisher::Runtime(target.runtime_id.clone()))
+        }
+        None => None,
+    };
+    let scan_us = publisher.map_or(0, |publisher| scan_us(&publisher, seen));
     let interval_us = scan_us.max(u64::from(entry.min_interval_milliseconds.unsigned_abs()) * 1_000);
     (3 * interval_us).max(TIMEOUT_MIN_US)
 }
 
 /// Interval of a publisher's scans; 0 until it was connected.
-fn scan_us(publisher: &str, seen: &Seen) -> u64 {
-    let mut runtimes = seen.links.values().flat_map(|link| &link.runtimes);
-    runtimes.find(|runtime| runtime.name == publisher).map_or(0, |runtime| runtime.scan_us)
+fn scan_us(publisher: &link::Publisher, seen: &Seen) -> u64 {
+    let found = seen.links.values().find_map(|link| publisher.among(&link.runtimes));
+    found.map_or(0, |runtime| runtime.scan_us)
+}
+
+/// A peer is known by its name, which may pass to another runtime; one of the own site by its identity.
+fn wanted_of(publisher: &Publisher, route: &Route) -> link::Publisher {
+    match publisher {
+        Publisher::Peer(name) => link::Publisher::Named(name.clone()),
+        Publisher::Runtime(_) => link::Publisher::Runtime(route.runtime.to_string()),
+    }
 }
 
 /// What to ask a publisher for, and where it goes.
@@ -437,7 +449,7 @@ fn entries(
     let wish = |entry: &Entry| {
         let inbox = *numbers.get(&(entry.to.as_str(), from(entry).as_str()))?;
         let schema = Schema::of(&info.types, info.received.get(inbox)?.ty).ok()?;
-        let timeout_us = timeout_us(entry, seen);
+        let timeout_us = timeout_us(subscription, entry, seen);
         let asked = control::Entry {
             i: 0,
             variable: entry.from.variable.clone(),

@@ -4,8 +4,8 @@
 //! the [`thread`] that has the sockets follows; what it sees comes back as a value and makes, with what people want
 //! ([`pairings`]), what is said of [`peers`] and [`subscriptions`] and written by the [`writer`]; what the API server
 //! said is [`remembered`] on the disk. Values lie in the [`mailboxes`] of runtimes; what has
-//! become of what is received is [`shown`]. The [`board`] has what is known at this moment, for the console. Start
-//! reading at [`controller`].
+//! become of what is received is [`shown`]. The [`board`] has what is known at this moment, for the console. What
+//! makes agents of one cluster trust each other is the [`site`]. Start reading at [`controller`].
 
 mod board;
 mod controller;
@@ -19,6 +19,7 @@ mod peers;
 mod plan;
 mod remembered;
 mod shown;
+mod site;
 mod subscriptions;
 mod thread;
 mod writer;

@@ -10,9 +10,10 @@ use std::net::SocketAddr;
 use lineshaft_mesh::discovery::{Advert, Announcement, Label, Peer, RuntimeId, VersionText};
 use lineshaft_mesh::identity::{AgentId, Fingerprint};
 use lineshaft_mesh::link::{LinkStatus, Target};
+use lineshaft_mesh::membership::id_of;
 use lineshaft_mesh::trust::Pin;
 
-use super::local::{KnownPeer, LocalRuntime, LocalSubscription, Publisher};
+use super::local::{KnownPeer, LocalRuntime, LocalSubscription, LocalTarget, Publisher};
 
 /// Who this agent is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,7 @@ pub(crate) struct Me {
     pub(crate) agent: AgentId,
     pub(crate) key: Fingerprint,
     pub(crate) site: Label,
+    pub(crate) node: String,
     pub(crate) version: VersionText,
     /// Where it listens unless a runtime has an endpoint of its own.
     pub(crate) listen: SocketAddr,
@@ -55,6 +57,8 @@ pub(crate) struct Wanted {
     pub(crate) pairing: bool,
     /// A runtime of this node asks for real-time abilities.
     pub(crate) realtime: bool,
+    /// Why other agents of the site cannot know this one; `None`: they can.
+    pub(crate) uncertified: Option<String>,
 }
 
 /// A publisher of a subscription: UID and whom it wants.
@@ -113,10 +117,15 @@ pub(crate) fn plan(me: &Me, wanted: &Wanted, seen: &Seen, before: &Plan) -> Plan
         for publisher in &subscription.publishers {
             let binding = (subscription.uid.clone(), publisher.clone());
             let bound = before.routes.get(&binding).and_then(|route| route.as_ref().ok());
-            let found = candidates(publisher, wanted, seen);
-            // Those that may be meant as well: who they are is known when they were asked.
-            agents.extend(found.iter().filter(|found| found.trusted).map(|found| found.agent));
-            let route = resolve(publisher, &subscription.namespace, &found, bound);
+            let route = match publisher {
+                Publisher::Peer(name) => {
+                    let found = candidates(name, wanted, seen);
+                    // Those that may be meant as well: who they are is known when they were asked.
+                    agents.extend(found.iter().filter(|found| found.trusted).map(|found| found.agent));
+                    resolve(name, &subscription.namespace, &found, bound)
+                }
+                Publisher::Runtime(name) => within_site(me, name, subscription.targets.get(name), wanted),
+            };
             routes.insert(binding, route);
         }
     }
@@ -129,6 +138,7 @@ pub(crate) fn plan(me: &Me, wanted: &Wanted, seen: &Seen, before: &Plan) -> Plan
     let targets: Vec<Target> = agents
         .into_iter()
         .map(|peer| Target { peer, addresses: addresses(peer, wanted, seen) })
+        .chain(members(me, wanted))
         .filter(|target| !target.addresses.is_empty())
         .collect();
     let listen = listeners(me, wanted, &targets);
@@ -145,27 +155,69 @@ fn is_trusted(seen: &Seen, agent: AgentId) -> bool {
     seen.pins.iter().any(|pin| pin.agent == agent)
 }
 
-/// Every runtime with the publisher's name.
-fn candidates(publisher: &Publisher, wanted: &Wanted, seen: &Seen) -> Vec<Candidate> {
-    let Publisher::Peer(name) = publisher else { return Vec::new() };
+/// Who a runtime of the own site is.
+fn within_site(
+    me: &Me,
+    name: &str,
+    target: Option<&LocalTarget>,
+    wanted: &Wanted,
+) -> Result<Route, Unresolved> {
+    let unresolved = |reason, message| Err(Unresolved { reason, message });
+    let Some(target) = target else {
+        let message = format!("there is no PlcRuntime {name} in this namespace that is on a node");
+        return unresolved("RuntimeNotFound", message);
+    };
+    if target.node == me.node {
+        return Ok(Route { agent: me.agent, runtime: target.runtime });
+    }
+    if let Some(why) = &wanted.uncertified {
+        let message =
+            format!("{name} is on node {}, and this node has no certificate yet: {why}", target.node);
+        return unresolved("PeerNotTrusted", message);
+    }
+    Ok(Route { agent: id_of(&me.site.to_string(), &target.node), runtime: target.runtime })
+}
+
+/// Other agents of the site that have something for this one.
+fn members(me: &Me, wanted: &Wanted) -> Vec<Target> {
+    let mut members: BTreeMap<AgentId, Vec<SocketAddr>> = BTreeMap::new();
+    if wanted.uncertified.is_some() {
+        return Vec::new();
+    }
+    let targets = wanted.subscriptions.iter().flat_map(|subscription| subscription.targets.values());
+    for target in targets.filter(|target| target.node != me.node) {
+        let known = members.entry(id_of(&me.site.to_string(), &target.node)).or_default();
+        for address in &target.addresses {
+            if !known.contains(address) {
+                known.push(*address);
+            }
+        }
+    }
+    members.into_iter().map(|(peer, addresses)| Target { peer, addresses }).collect()
+}
+
+/// Every runtime of another site with this name.
+fn candidates(name: &str, wanted: &Wanted, seen: &Seen) -> Vec<Candidate> {
     let announced = seen
         .peers
         .iter()
-        .filter(|(_, peer)| peer.advert.name.to_string() == *name)
+        .filter(|(_, peer)| peer.advert.name.to_string() == name)
         .map(|(&runtime, peer)| (runtime, peer.advert.agent));
     let told = wanted
         .peers
         .iter()
-        .filter(|peer| peer.name.as_ref() == Some(name))
+        .filter(|peer| peer.name.as_deref() == Some(name))
         .filter_map(|peer| peer.runtime.zip(peer.agent));
-    let said = seen.links.iter().flat_map(|(&agent, link)| {
-        let named = link.runtimes.iter().filter(|runtime| runtime.name == *name);
+    // Runtimes of the own site are no peers, whatever they are called.
+    let paired = seen.links.iter().filter(|(agent, _)| is_trusted(seen, **agent));
+    let said = paired.flat_map(|(&agent, link)| {
+        let named = link.runtimes.iter().filter(|runtime| runtime.name == name);
         named.filter_map(move |runtime| Some((runtime.id.parse().ok()?, agent)))
     });
     let all: BTreeMap<RuntimeId, AgentId> = announced.chain(told).chain(said).collect();
     let candidate = |(runtime, agent): (RuntimeId, AgentId)| {
         let named = seen.links.get(&agent).map_or(&[][..], |link| &link.runtimes);
-        let proven = named.iter().any(|info| info.id == runtime.to_string() && info.name == *name);
+        let proven = named.iter().any(|info| info.id == runtime.to_string() && info.name == name);
         let object = wanted.peers.iter().find(|peer| peer.runtime == Some(runtime));
         Candidate {
             runtime,
@@ -179,19 +231,12 @@ fn candidates(publisher: &Publisher, wanted: &Wanted, seen: &Seen) -> Vec<Candid
 }
 
 fn resolve(
-    publisher: &Publisher,
+    name: &str,
     namespace: &str,
     candidates: &[Candidate],
     bound: Option<&Route>,
 ) -> Result<Route, Unresolved> {
     let unresolved = |reason, message| Err(Unresolved { reason, message });
-    let name = match publisher {
-        Publisher::Peer(name) => name,
-        Publisher::Runtime(name) => {
-            let message = format!("values of {name}, a runtime of the same site, cannot be received yet");
-            return unresolved("RuntimeNotFound", message);
-        }
-    };
     if candidates.is_empty() {
         return unresolved("PeerNotFound", format!("no peer is called {name}"));
     }

@@ -256,7 +256,7 @@ fn link(publisher: &Known<'_>, told: &[Link]) -> Link {
     Link {
         publisher: publisher.label.clone(),
         address: link.and_then(|link| link.address).map(|address| address.to_string()),
-        transport: link.map(|_| Transport::Quic),
+        transport: link.map(|link| if link.in_process { Transport::InProcess } else { Transport::Quic }),
         connected,
         staleness: Some(staleness),
         last_received_age_milliseconds: figures

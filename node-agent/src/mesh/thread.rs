@@ -14,7 +14,8 @@ use lineshaft_mesh::carry::publish;
 use lineshaft_mesh::clock::Clock;
 use lineshaft_mesh::discovery::{Change, Discovery, Label, Settings, VersionText};
 use lineshaft_mesh::identity::{AgentId, FileError, Fingerprint, Identity, calendar};
-use lineshaft_mesh::link::{Endpoint, Hub};
+use lineshaft_mesh::link::{Endpoint, Hub, between_own_runtimes};
+use lineshaft_mesh::membership::Membership;
 use lineshaft_mesh::pairing::{Code, Offers, Paired, PairingError, claim};
 use lineshaft_mesh::tls::Door;
 use lineshaft_mesh::trust::{Pin, Trust};
@@ -98,6 +99,7 @@ impl Mesh {
         directory: &Path,
         node: &str,
         options: &MeshOptions,
+        membership: Option<&Membership>,
     ) -> Result<(Self, Outlet), MeshError> {
         let identity = Arc::new(Identity::open(directory)?);
         let (trust, damaged) = Trust::open(&directory.join("trust"))?;
@@ -108,11 +110,17 @@ impl Mesh {
         let record = directory.join("guard.json");
         let (name, clock) = (node.to_owned(), Clock::default());
         let offers = Offers::open(&record, identity.clone(), name, trust.clone(), door.clone(), clock)?;
-        let site = options.site.clone().unwrap_or_else(|| identity.agent().to_string());
+        if let Some(membership) = membership {
+            trust.join(membership.clone());
+        }
+        let of_cluster = membership.map(|membership| membership.site().to_owned());
+        let site =
+            of_cluster.or_else(|| options.site.clone()).unwrap_or_else(|| identity.agent().to_string());
         let me = Me {
             agent: identity.agent(),
             key: identity.fingerprint(),
             site: site.parse().map_err(|_| MeshError::Site(site))?,
+            node: node.to_owned(),
             version: version(),
             listen: options.listen,
         };
@@ -153,6 +161,11 @@ impl Mesh {
     /// Who this agent is at present.
     pub(crate) fn me(&self) -> Me {
         Me { key: self.identity.fingerprint(), ..self.me.clone() }
+    }
+
+    /// A request for a certificate of this name, for the key of this agent.
+    pub(crate) fn certificate_request(&self, name: &str) -> Option<String> {
+        self.identity.certificate_request(name)
     }
 
     /// Makes the mesh what the plan says.
@@ -218,6 +231,7 @@ impl Worker {
         mut orders: mpsc::UnboundedReceiver<Order>,
         mut strangers: mpsc::Receiver<(Connection, Fingerprint)>,
     ) {
+        self.tasks.spawn(between_own_runtimes(self.hub.clone(), self.identity.agent()));
         let mut links = self.hub.link_changes();
         let mut pins = self.trust.changed();
         let mut own_keys = self.identity.changes();

@@ -1,5 +1,7 @@
 //! The operator's part of a subscription's status, from what was found. Pure.
 
+use std::net::{IpAddr, SocketAddr};
+
 use jiff::Timestamp;
 use lineshaft_api_client::bounded;
 use lineshaft_crds::mesh_subscription::conditions::{
@@ -7,8 +9,8 @@ use lineshaft_crds::mesh_subscription::conditions::{
 };
 use lineshaft_crds::mesh_subscription::{Target, runtime_publisher};
 use lineshaft_crds::{
-    Condition, ConditionStatus, EdgeNode, MeshSubscription, MeshSubscriptionStatus, PlcRuntime, condition,
-    story,
+    Condition, ConditionStatus, EdgeNode, EdgeNodeStatus, MeshSubscription, MeshSubscriptionStatus,
+    PlcRuntime, condition, story,
 };
 use lineshaft_plc_compiler::layout::Layout;
 
@@ -172,13 +174,28 @@ fn target(name: &str, found: &Found) -> Option<Target> {
     let runtime = found.beside.iter().find(|runtime| runtime.metadata.name.as_deref() == Some(name))?;
     let node = node_of(runtime)?;
     let host = found.nodes.iter().find(|host| host.metadata.name.as_deref() == Some(node));
-    let address = host.and_then(|host| host.status.as_ref()?.addresses.first());
+    let host = host.and_then(|host| host.status.as_ref());
+    let address = host.and_then(|host| host.addresses.first());
     Some(Target {
         publisher: runtime_publisher(name),
         runtime_id: runtime.metadata.uid.clone()?,
         node_name: node.to_owned(),
         address: address.map(|address| address.address.clone()),
+        endpoints: host.map(|host| endpoints(runtime, host)).unwrap_or_default(),
     })
+}
+
+/// Where the publisher's agent listens for what this runtime publishes.
+fn endpoints(runtime: &PlcRuntime, host: &EdgeNodeStatus) -> Vec<String> {
+    let own = runtime.spec.mesh.as_ref().and_then(|mesh| mesh.listen.as_ref());
+    let Some(own) = own.and_then(|listen| listen.parse::<SocketAddr>().ok()) else {
+        return host.mesh_endpoints.clone();
+    };
+    if !own.ip().is_unspecified() {
+        return vec![own.to_string()];
+    }
+    let addresses = host.addresses.iter().filter_map(|address| address.address.parse().ok());
+    addresses.map(|address: IpAddr| SocketAddr::new(address, own.port()).to_string()).collect()
 }
 
 /// The summary: the first thing that is not as it should be, or that all is.

@@ -5,9 +5,11 @@
 //!   checks; `build` is the operator's part of the status. Both are pure.
 //! * `peers`, the controller of `MeshPeer`: finds names that two have, sums up, and removes what nobody sees or needs.
 //!   `peer`, `peer_names` and `unused` decide, purely.
+//! * `identity`, the authority that certifies the agents of this site.
 
 pub(crate) mod build;
 mod claims;
+pub(crate) mod identity;
 pub(crate) mod peer;
 pub(crate) mod peer_names;
 mod peers;

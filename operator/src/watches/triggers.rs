@@ -74,7 +74,7 @@ pub(super) fn binding(guarded: &Guarded<EdgeNode>) -> u64 {
 /// Where a host is reached.
 pub(super) fn addresses(guarded: &Guarded<EdgeNode>) -> u64 {
     let Ok(node) = &guarded.0 else { return unreadable(guarded) };
-    let addresses = node.status.as_ref().map(|status| &status.addresses);
+    let addresses = node.status.as_ref().map(|status| (&status.addresses, &status.mesh_endpoints));
     hash(&serde_json::to_string(&addresses).expect("addresses are JSON"))
 }
 

@@ -163,7 +163,7 @@ impl Agent {
             peer,
             subscriber: self.id.clone(),
             subscriber_name: "Receiver".to_owned(),
-            publisher: publisher.to_owned(),
+            publisher: lineshaft_mesh::link::Publisher::Named(publisher.to_owned()),
             entries: (0..count).map(entry).collect(),
             sink,
         }

@@ -19,6 +19,7 @@ pub mod flow;
 pub mod hex;
 pub mod identity;
 pub mod link;
+pub mod membership;
 pub mod pairing;
 pub mod schema;
 pub mod tls;

@@ -11,6 +11,7 @@ mod hall;
 mod hub;
 mod keys;
 mod meter;
+mod own;
 mod receiving;
 mod sending;
 mod session;
@@ -18,14 +19,17 @@ mod transport;
 
 pub use endpoint::{Endpoint, Target};
 pub use error::{Close, LinkError};
-pub use hub::{Delivery, EntryProblem, Hub, LinkStatus, Runtime, ScanImage, Sink, Wish, WishEntry};
+pub use hub::{
+    Delivery, EntryProblem, Hub, LinkStatus, Publisher, Runtime, ScanImage, Sink, Wish, WishEntry,
+};
+pub use own::run as between_own_runtimes;
 
 use quinn::Connection;
 use quinn::crypto::rustls::HandshakeData;
 use rustls::pki_types::CertificateDer;
 
 use crate::identity::{AgentId, Fingerprint, certificate_key};
-use crate::tls::{MESH_ALPN, PAIRING_ALPN};
+use crate::tls::{MESH_ALPN, PAIRING_ALPN, SITE_ALPN};
 use crate::trust::Trust;
 
 /// Who is on the other side of a finished handshake, and what it may speak.
@@ -33,6 +37,8 @@ use crate::trust::Trust;
 enum Remote {
     /// A pinned peer that wants to exchange values.
     Peer { agent: AgentId },
+    /// An agent of the own site that wants to exchange values.
+    Member { agent: AgentId },
     /// Anybody that wants to pair.
     Pairing { key: Fingerprint },
 }
@@ -43,7 +49,8 @@ fn authenticate(connection: &Connection, trust: &Trust) -> Result<Remote, LinkEr
         .peer_identity()
         .and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok())
         .ok_or(LinkError::Untrusted)?;
-    let key = certificates.first().and_then(certificate_key).ok_or(LinkError::Untrusted)?;
+    let certificate = certificates.first().ok_or(LinkError::Untrusted)?;
+    let key = certificate_key(certificate).ok_or(LinkError::Untrusted)?;
     let protocol = connection
         .handshake_data()
         .and_then(|data| data.downcast::<HandshakeData>().ok())
@@ -54,6 +61,10 @@ fn authenticate(connection: &Connection, trust: &Trust) -> Result<Remote, LinkEr
     } else if protocol == MESH_ALPN {
         let agent = trust.owner(key).ok_or(LinkError::Untrusted)?;
         Ok(Remote::Peer { agent })
+    } else if protocol == SITE_ALPN {
+        let agent =
+            trust.membership().and_then(|site| site.judge(certificate)).ok_or(LinkError::Untrusted)?;
+        Ok(Remote::Member { agent })
     } else {
         Err(LinkError::Version)
     }

@@ -1,8 +1,9 @@
-//! TLS of the mesh: version 1.3, both sides with a certificate, judged by its key alone.
+//! TLS of the mesh: version 1.3, both sides with a certificate. Two kinds of peers are told apart by the protocol.
 //!
-//! Names and dates in certificates count for nothing: an edge box may boot in 1970, and a pin ends with its pairing,
-//! not with a date. Who holds the private key of a pinned fingerprint is the peer; everybody else fails in the
-//! handshake. While a pairing is offered, a stranger may finish the handshake too, and then speak
+//! [`MESH_ALPN`] is for paired peers: the certificate is judged by its key alone. Names and dates in it count for
+//! nothing: an edge box may boot in 1970, and a pin ends with its pairing, not with a date. Who holds the private key of
+//! a pinned fingerprint is the peer. [`SITE_ALPN`] is for agents of one site, whose certificates
+//! [`crate::membership`] judges. Everybody else fails in the handshake. While a pairing is offered, a stranger may finish the handshake too, and then speak
 //! [`PAIRING_ALPN`] alone; [`crate::link`] sees to that before any stream is read.
 
 use std::fmt;
@@ -18,11 +19,14 @@ use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
 use crate::clock::Clock;
-use crate::identity::{Fingerprint, Identity, OwnKey, certificate_key};
+use crate::identity::{AgentId, Fingerprint, Identity, OwnKey, certificate_key};
+use crate::membership::Membership;
 use crate::trust::Trust;
 
 /// Application protocol of values.
 pub const MESH_ALPN: &[u8] = b"lineshaft-mesh/1";
+/// Application protocol of values between agents of one site; the same but for who is trusted.
+pub const SITE_ALPN: &[u8] = b"lineshaft-site/1";
 /// Application protocol of pairings.
 pub const PAIRING_ALPN: &[u8] = crate::pairing::handshake::PROTOCOL.as_bytes();
 
@@ -60,6 +64,8 @@ impl Door {
 pub enum Expected {
     /// One of a pinned peer's.
     Keys(Vec<Fingerprint>),
+    /// That of an agent of the own site.
+    Member(Arc<Membership>, AgentId),
     /// Any: the pairing that follows decides.
     Stranger,
 }
@@ -71,13 +77,13 @@ pub fn server(
     door: Arc<Door>,
 ) -> Result<rustls::ServerConfig, Error> {
     let provider = provider();
-    let verifier = Arc::new(Callers { trust, door, provider: provider.clone() });
-    let answer = Arc::new(Answer { identity, provider: provider.clone() });
+    let verifier = Arc::new(Callers { trust: trust.clone(), door, provider: provider.clone() });
+    let answer = Arc::new(Answer { identity, trust, provider: provider.clone() });
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(answer);
-    config.alpn_protocols = vec![MESH_ALPN.to_vec(), PAIRING_ALPN.to_vec()];
+    config.alpn_protocols = vec![MESH_ALPN.to_vec(), SITE_ALPN.to_vec(), PAIRING_ALPN.to_vec()];
     // No resumption: every connection proves its key anew, so a revoked one cannot come back on a ticket.
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;
@@ -89,9 +95,12 @@ pub type OtherKey = Arc<OnceLock<Fingerprint>>;
 
 /// The TLS of the dialling side. A server that is refused for its key leaves it in `shown`.
 pub fn client(own: &OwnKey, expected: Expected, shown: OtherKey) -> Result<rustls::ClientConfig, Error> {
-    let alpn = match expected {
-        Expected::Keys(_) => MESH_ALPN,
-        Expected::Stranger => PAIRING_ALPN,
+    let (alpn, certificate) = match &expected {
+        Expected::Keys(_) => (MESH_ALPN, own.certificate()),
+        Expected::Member(site, _) => {
+            (SITE_ALPN, site.certificate(own.fingerprint).ok_or_else(refused)?.clone())
+        }
+        Expected::Stranger => (PAIRING_ALPN, own.certificate()),
     };
     let provider = provider();
     let verifier = Arc::new(Callee { expected, shown, provider: provider.clone() });
@@ -99,7 +108,7 @@ pub fn client(own: &OwnKey, expected: Expected, shown: OtherKey) -> Result<rustl
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
-        .with_client_auth_cert(vec![own.certificate()], own.private_key())?;
+        .with_client_auth_cert(vec![certificate], own.private_key())?;
     config.alpn_protocols = vec![alpn.to_vec()];
     config.resumption = rustls::client::Resumption::disabled();
     Ok(config)
@@ -109,14 +118,22 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// Shows the key that the caller expects, while there are two.
+/// Shows the key that the caller expects, while there are two; callers of the own site are shown the certificate that the
+/// site's authority made.
 struct Answer {
     identity: Arc<Identity>,
+    trust: Arc<Trust>,
     provider: Arc<CryptoProvider>,
 }
 
 impl ResolvesServerCert for Answer {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        if hello.alpn().is_some_and(|mut offered| offered.any(|protocol| protocol == SITE_ALPN)) {
+            let (own, site) = (self.identity.own(), self.trust.membership()?);
+            let certificate = site.certificate(own.fingerprint)?.clone();
+            let private = self.provider.key_provider.load_private_key(own.private_key()).ok()?;
+            return Some(Arc::new(CertifiedKey::new(vec![certificate], private)));
+        }
         let key = self.identity.key_named(expected_key(hello.server_name().unwrap_or_default()));
         let private = self.provider.key_provider.load_private_key(key.private_key()).ok()?;
         Some(Arc::new(CertifiedKey::new(vec![key.certificate()], private)))
@@ -161,7 +178,8 @@ impl ClientCertVerifier for Callers {
         _chain: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let known = self.trust.owner(key_of(certificate)?).is_some();
+        let of_site = || self.trust.membership().and_then(|site| site.judge(certificate)).is_some();
+        let known = self.trust.owner(key_of(certificate)?).is_some() || of_site();
         if known || self.door.is_open() { Ok(ClientCertVerified::assertion()) } else { Err(refused()) }
     }
 
@@ -205,7 +223,8 @@ impl ServerCertVerifier for Callee {
                 let _ = self.shown.set(key);
                 Err(refused())
             }
-            Expected::Keys(_) | Expected::Stranger => Ok(ServerCertVerified::assertion()),
+            Expected::Member(site, agent) if site.judge(certificate) != Some(*agent) => Err(refused()),
+            _ => Ok(ServerCertVerified::assertion()),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Whom this agent trusts: the keys that pairings have pinned, on disk and in memory.
+//! Whom this agent trusts: the keys that pairings have pinned, on disk and in memory, and the agents of its own site.
 //!
 //! One file for each peer, `trust/<agent>.json`. A file that is damaged is reported and left alone: its peer is not
 //! trusted, and nobody takes it for "no pins". Trust ends with the file: at once for connections that are to be
@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::identity::{
     AgentId, FileError, Fingerprint, LONGEST_OVERLAP, make_directory, read, remove, replace, to_json,
 };
+use crate::membership::Membership;
 
 /// A peer whose key is pinned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,7 @@ pub struct Pin {
 pub struct Trust {
     directory: PathBuf,
     pins: RwLock<BTreeMap<AgentId, Pin>>,
+    membership: RwLock<Option<Arc<Membership>>>,
     revision: watch::Sender<u64>,
 }
 
@@ -58,6 +60,7 @@ impl Trust {
         let trust = Self {
             directory: directory.to_owned(),
             pins: RwLock::new(pins),
+            membership: RwLock::default(),
             revision: watch::Sender::new(0),
         };
         Ok((trust, damaged))
@@ -143,7 +146,18 @@ impl Trust {
         Ok(())
     }
 
-    /// Moves when a pin comes or goes.
+    /// Trusts the agents of this agent's own site, by these authorities, in place of those before.
+    pub fn join(&self, membership: Membership) {
+        *self.membership.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(membership));
+        self.revision.send_modify(|revision| *revision += 1);
+    }
+
+    /// The site that this agent belongs to, once it is known.
+    pub fn membership(&self) -> Option<Arc<Membership>> {
+        self.membership.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Moves when a pin comes or goes, or the site's authorities change.
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.revision.subscribe()
     }

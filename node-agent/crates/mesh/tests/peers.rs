@@ -115,7 +115,7 @@ impl Agent {
             peer: publisher.identity.agent(),
             subscriber: self.name.clone(),
             subscriber_name: self.name.clone(),
-            publisher: publisher.name.clone(),
+            publisher: lineshaft_mesh::link::Publisher::Named(publisher.name.clone()),
             entries: vec![WishEntry { entry, codec: DINT.codec().clone() }],
             sink: Arc::new(Receiver { seen: seen.clone(), of }),
         }

@@ -21,6 +21,7 @@ fn me() -> Me {
         agent: agent(9),
         key: Fingerprint::of_public_key(b"me"),
         site: "here".parse().unwrap(),
+        node: "edge-a".to_owned(),
         version: "0.1.0".parse().unwrap(),
         listen: address("0.0.0.0:5210"),
     }
@@ -87,6 +88,7 @@ fn wants(peer: &str) -> Wanted {
         uid: "sub".to_owned(),
         namespace: "line-a".to_owned(),
         publishers: vec![Publisher::Peer(peer.to_owned())],
+        targets: BTreeMap::new(),
     };
     Wanted { runtimes: vec![local(None)], subscriptions: vec![subscription], ..Wanted::default() }
 }

@@ -14,7 +14,8 @@ use lineshaft_mesh::control::{Catalogue, Entry, Offered, RunState};
 use lineshaft_mesh::discovery::{Discovery, Settings};
 use lineshaft_mesh::identity::{AgentId, Identity};
 use lineshaft_mesh::link::{
-    Delivery, Endpoint, EntryProblem, Hub, LinkStatus, Runtime, ScanImage, Sink, Target, Wish, WishEntry,
+    Delivery, Endpoint, EntryProblem, Hub, LinkStatus, Publisher, Runtime, ScanImage, Sink, Target, Wish,
+    WishEntry,
 };
 use lineshaft_mesh::pairing::{Code, Offers, Paired, PairingError, claim};
 use lineshaft_mesh::schema::Schema;
@@ -183,7 +184,7 @@ impl Site {
             peer,
             subscriber: format!("id-{}", self.name),
             subscriber_name: self.name.to_owned(),
-            publisher: publisher.to_owned(),
+            publisher: Publisher::Named(publisher.to_owned()),
             entries: vec![WishEntry { entry, codec: schema.codec().clone() }],
             sink: self.watched.clone(),
         }]);

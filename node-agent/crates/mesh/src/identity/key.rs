@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ED25519};
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ED25519, SanType};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use tokio::sync::watch;
@@ -114,6 +114,19 @@ impl Identity {
     /// Names the key.
     pub fn fingerprint(&self) -> Fingerprint {
         self.own().fingerprint
+    }
+
+    /// Whether there is one in `directory`.
+    pub fn exists(directory: &Path) -> bool {
+        directory.join(ID_FILE).exists()
+    }
+
+    /// A request in PEM for a certificate of this name, signed by the key; `None` for a name that is no URI.
+    pub fn certificate_request(&self, name: &str) -> Option<String> {
+        let mut parameters = CertificateParams::new(Vec::new()).ok()?;
+        parameters.distinguished_name = DistinguishedName::new();
+        parameters.subject_alt_names = vec![SanType::URI(name.try_into().ok()?)];
+        parameters.serialize_request(&self.own().pair).ok()?.pem().ok()
     }
 
     /// The key that pairings are made with, and that peers see who know no newer one.

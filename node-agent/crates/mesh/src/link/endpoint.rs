@@ -19,6 +19,7 @@ use super::hub::{Active, Hub};
 use super::session::{self, Ends};
 use super::{Close, LinkError, Remote, authenticate, transport};
 use crate::identity::{AgentId, Fingerprint, Identity};
+use crate::membership::Membership;
 use crate::tls::{self, Door, Expected, OtherKey};
 use crate::trust::Trust;
 
@@ -184,7 +185,7 @@ fn admit(shared: &Arc<Shared>, incoming: Incoming, hall: &mut Hall) {
 /// Sends a finished handshake where it belongs.
 fn welcome(shared: &Arc<Shared>, connection: Connection) {
     match authenticate(&connection, &shared.trust) {
-        Ok(Remote::Peer { agent }) => {
+        Ok(Remote::Peer { agent } | Remote::Member { agent }) => {
             let shared = shared.clone();
             tokio::spawn(async move { shared.converse(connection, agent, false).await });
         }
@@ -264,12 +265,18 @@ async fn dial(shared: Arc<Shared>, peer: AgentId, mut addresses: watch::Receiver
 
 impl Shared {
     async fn connect(&self, peer: AgentId, addresses: &[SocketAddr]) -> Result<Connection, LinkError> {
-        let pin = self.trust.pin_of(peer).ok_or(LinkError::Untrusted)?;
-        let (name, own) = (server_name(pin.keys.last()), self.identity.key_for(peer));
+        let (expected, name, own) = match self.trust.pin_of(peer) {
+            Some(pin) => {
+                let name = server_name(pin.keys.last());
+                (Expected::Keys(pin.keys), name, self.identity.key_for(peer))
+            }
+            // Who is not paired can only be of the own site.
+            None => (Expected::Member(self.site()?, peer), server_name(None), self.identity.own()),
+        };
         let mut last = LinkError::Unexpected("no address is known");
         for &address in addresses {
             let shown = OtherKey::default();
-            let tls = tls::client(&own, Expected::Keys(pin.keys.clone()), shown.clone())?;
+            let tls = tls::client(&own, expected.clone(), shown.clone())?;
             let connecting = self.quic.connect_with(transport::client(tls)?, address, &name)?;
             let error = match tokio::time::timeout(HANDSHAKE, connecting).await {
                 Ok(Ok(connection)) => return Ok(connection),
@@ -286,9 +293,19 @@ impl Shared {
         Err(last)
     }
 
+    /// The own site, if this agent can show that it belongs to it.
+    fn site(&self) -> Result<Arc<Membership>, LinkError> {
+        let shows = |site: &Arc<Membership>| site.certificate(self.identity.fingerprint()).is_some();
+        self.trust.membership().filter(shows).ok_or(LinkError::Untrusted)
+    }
+
     /// Runs a session, unless a better connection with the peer exists.
     async fn converse(&self, connection: Connection, peer: AgentId, dialled: bool) {
-        let ends = Ends { me: self.identity.agent(), site: self.site.clone(), peer, dialled };
+        let me = match (authenticate(&connection, &self.trust), self.trust.membership()) {
+            (Ok(Remote::Member { .. }), Some(site)) => site.me(),
+            _ => self.identity.agent(),
+        };
+        let ends = Ends { me, site: self.site.clone(), peer, dialled };
         let id = connection.stable_id();
         if let Err(refused) = self.register(&connection, &ends) {
             session::refuse(&connection, &refused);

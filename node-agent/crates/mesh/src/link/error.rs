@@ -55,8 +55,8 @@ impl Close {
 /// Why there is no connection, or no more.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
-    /// The other side's key is not pinned.
-    #[error("the peer's key is not trusted; pair with it")]
+    /// The other side's key is not pinned, and it is of no agent of the own site.
+    #[error("the peer's key is not trusted; pair with it, or see that both have a certificate of one site")]
     Untrusted,
     /// The pairing was deleted here.
     #[error("the pairing was revoked")]

@@ -51,6 +51,25 @@ pub struct WishEntry {
     pub codec: Codec,
 }
 
+/// Which runtime of an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Publisher {
+    /// The one that calls itself so: all that is known of another site.
+    Named(String),
+    /// This one, whatever it is called: names are not unique within a site.
+    Runtime(String),
+}
+
+impl Publisher {
+    /// Finds it among those of an agent.
+    pub fn among<'a>(&self, runtimes: &'a [RuntimeInfo]) -> Option<&'a RuntimeInfo> {
+        runtimes.iter().find(|runtime| match self {
+            Self::Named(name) => runtime.name == *name,
+            Self::Runtime(id) => runtime.id == *id,
+        })
+    }
+}
+
 /// What one runtime of this agent wants of one runtime of a peer.
 #[derive(Clone)]
 pub struct Wish {
@@ -62,8 +81,8 @@ pub struct Wish {
     pub subscriber: String,
     /// Its name.
     pub subscriber_name: String,
-    /// Name of the peer's runtime.
-    pub publisher: String,
+    /// The peer's runtime.
+    pub publisher: Publisher,
     /// The variables.
     pub entries: Vec<WishEntry>,
     /// Where values and news go.
@@ -108,6 +127,8 @@ pub trait Sink: Send + Sync {
 pub struct LinkStatus {
     /// A session with the peer is up.
     pub connected: bool,
+    /// The peer is this agent itself.
+    pub in_process: bool,
     /// Where it is.
     pub address: Option<std::net::SocketAddr>,
     /// Round trip.

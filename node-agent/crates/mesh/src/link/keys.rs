@@ -40,6 +40,8 @@ pub(super) struct Keys {
     pub(super) trust: Arc<Trust>,
     pub(super) proven: Proven,
     peer: AgentId,
+    /// Keys are of no concern to agents of one site: certificates say who has which.
+    paired: bool,
 }
 
 impl Keys {
@@ -49,7 +51,8 @@ impl Keys {
         identity: Arc<Identity>,
         trust: Arc<Trust>,
     ) -> Self {
-        let keys = Self { identity, trust, proven: Proven::default(), peer: ends.peer };
+        let paired = trust.pin_of(ends.peer).is_some();
+        let keys = Self { identity, trust, proven: Proven::default(), peer: ends.peer, paired };
         let certificates = connection
             .peer_identity()
             .and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok())
@@ -72,6 +75,9 @@ impl Keys {
 
     /// What the peer has to know of the own keys.
     pub(super) fn tell(&self, connection: &Connection) -> Option<Message> {
+        if !self.paired {
+            return None;
+        }
         if self.identity.next().is_none() {
             return Some(Message::OnlyKey(self.identity.fingerprint()));
         }

@@ -103,7 +103,7 @@ impl Receiving {
     pub(super) fn runtimes(&mut self, publishers: Vec<RuntimeInfo>) -> Vec<Message> {
         self.publishers = publishers;
         self.ask_again(|wished, publishers| {
-            let named = publishers.iter().find(|runtime| runtime.name == wished.wish.publisher);
+            let named = wished.wish.publisher.among(publishers);
             named.map(|runtime| &runtime.id) != wished.publisher.as_ref()
         })
     }
@@ -258,7 +258,7 @@ impl Receiving {
     }
 
     fn ask(&mut self, wish: Wish) -> Vec<Message> {
-        let named = self.publishers.iter().find(|runtime| runtime.name == wish.publisher);
+        let named = wish.publisher.among(&self.publishers);
         let publisher = named.map(|runtime| runtime.id.clone());
         let first = self.next_entry;
         self.next_entry += wish.entries.len() as u32;

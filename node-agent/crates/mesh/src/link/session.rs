@@ -15,7 +15,7 @@ use super::keys::{Keys, Proven};
 use super::meter::Meter;
 use super::receiving::Receiving;
 use super::sending::Sending;
-use super::{Close, LinkError};
+use super::{Close, LinkError, Remote};
 use crate::control::{self, FlowName, FrameReader, Hello, MINOR, Message, RuntimeInfo};
 use crate::discovery::Label;
 use crate::flow::MAX_SLOTS;
@@ -82,10 +82,10 @@ pub(super) async fn run(
         keys,
     };
     // Beside the session, which may wait for a peer that reads nothing.
-    let peer = session.ends.peer;
+    let (connection, me, peer) = (session.connection.clone(), session.ends.me, session.ends.peer);
     let error = tokio::select! {
         biased;
-        error = distrusted(&trust, peer, &proven) => error,
+        error = distrusted(&connection, &trust, me, peer, &proven) => error,
         outcome = session.run() => match outcome {
             Ok(never) => match never {},
             Err(error) => error,
@@ -367,12 +367,20 @@ async fn read_control(mut reader: RecvStream, mut frames: FrameReader, events: m
 }
 
 /// Until the peer is trusted no more.
-async fn distrusted(trust: &Trust, peer: AgentId, proven: &Proven) -> LinkError {
+async fn distrusted(
+    connection: &Connection,
+    trust: &Trust,
+    me: AgentId,
+    peer: AgentId,
+    proven: &Proven,
+) -> LinkError {
     let mut changes = trust.changed();
     loop {
-        let Some(pin) = trust.pin_of(peer) else { return LinkError::Revoked };
-        if !proven.any_of(&pin.keys) {
-            return LinkError::Untrusted;
+        match (trust.pin_of(peer), super::authenticate(connection, trust)) {
+            (Some(pin), _) if proven.any_of(&pin.keys) => {}
+            (None, Ok(Remote::Member { agent })) if agent == peer => {}
+            (None, _) if trust.membership().is_none_or(|site| site.me() != me) => return LinkError::Revoked,
+            _ => return LinkError::Untrusted,
         }
         if changes.changed().await.is_err() {
             return LinkError::Revoked;
@@ -417,7 +425,7 @@ fn at_once<F: Future>(future: F) -> Option<F::Output> {
 }
 
 /// Sleeps until a time of the monotonic clock; for ever without one.
-async fn until(due_ns: Option<u64>) {
+pub(super) async fn until(due_ns: Option<u64>) {
     match due_ns {
         Some(due) => {
             let pause = Duration::from_nanos(due.saturating_sub(now_ns()));

@@ -17,6 +17,7 @@ use crate::trust::Pin;
 use crate::wire::Quality;
 
 mod rotation;
+mod site;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -129,15 +130,26 @@ impl Agent {
         publisher: &str,
         paths: &[(&str, &str)],
     ) -> mpsc::UnboundedReceiver<News> {
+        let publisher = Publisher::Named(publisher.to_owned());
+        self.wishes_of(revision, other.identity.agent(), publisher, paths)
+    }
+
+    fn wishes_of(
+        &self,
+        revision: u64,
+        peer: AgentId,
+        publisher: Publisher,
+        paths: &[(&str, &str)],
+    ) -> mpsc::UnboundedReceiver<News> {
         let (news, receiver) = mpsc::unbounded_channel();
         let entries: Vec<WishEntry> = paths.iter().map(|(path, ty)| wish_entry(path, ty)).collect();
         let sizes = entries.iter().map(|entry| entry.codec.memory_len()).collect();
         self.hub.set_wishes(vec![Wish {
             revision,
-            peer: other.identity.agent(),
+            peer,
             subscriber: format!("id-{}", self.name),
             subscriber_name: self.name.to_owned(),
-            publisher: publisher.to_owned(),
+            publisher,
             entries,
             sink: Arc::new(Collector { alive_ns: self.alive_ns.clone(), news, sizes }),
         }]);

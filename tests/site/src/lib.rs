@@ -1,0 +1,1 @@
+//! Tests of one site: an operator and several agents at one API server, each with its real rights.
