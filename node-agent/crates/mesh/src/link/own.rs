@@ -60,6 +60,7 @@ impl Own {
         self.hub.link_changed();
         self.receiving.hello(runtimes);
         self.wish()?;
+        self.receiving.show();
         loop {
             let next_due = self.receiving.next_due(0);
             tokio::select! {
@@ -75,6 +76,7 @@ impl Own {
                     self.exchange(todo.send)?;
                 }
             }
+            self.receiving.show();
         }
     }
 
