@@ -15,9 +15,9 @@ use k8s_openapi::api::events::v1::Event;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use lineshaft_crds::edge_node::lease_name;
-use lineshaft_crds::{EdgeNode, PlcRuntime, SYSTEM_NAMESPACE, condition};
+use lineshaft_crds::{EdgeNode, EdgeNodeSpec, PlcRuntime, SYSTEM_NAMESPACE, condition};
 use lineshaft_operator::{Error, Options, Scope};
-use lineshaft_test_fixture::{ApiServer, Namespace, namespace, wait_for};
+use lineshaft_test_fixture::{ApiServer, Namespace, eventually, namespace, wait_for};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
@@ -35,13 +35,23 @@ pub(crate) struct Plant {
     operator: Option<JoinHandle<Result<(), Error>>>,
 }
 
-/// Roles and policies are installed once a test process.
+/// Roles and policies are installed once a test process. The API server takes them up a moment after it stored them, so
+/// this waits until the fence around a node holds.
 pub(crate) async fn install() {
     static INSTALLED: OnceCell<()> = OnceCell::const_new();
     INSTALLED
         .get_or_init(|| async {
             let client = ApiServer::shared().client().await;
             lineshaft_operator::install::install(&client).await.unwrap();
+            let namespace = namespace().await;
+            let agent: Api<EdgeNode> = Api::all(namespace.agent_client("probe").await);
+            let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+            let other = EdgeNode::new(&namespace.unique("other"), EdgeNodeSpec::default());
+            eventually(SOON, "the fence around a node", async || {
+                matches!(agent.create(&dry_run, &other).await, Err(kube::Error::Api(status)) if status.code == 422)
+                    .then_some(())
+            })
+            .await;
         })
         .await;
 }
