@@ -13,6 +13,7 @@ use lineshaft_mesh::schema::Schema;
 use lineshaft_operator::mesh::{self, Claim};
 use lineshaft_plc_compiler::Program;
 use lineshaft_plc_compiler::layout::Place;
+use lineshaft_plc_runtime::mesh::Places;
 use serde::de::DeserializeOwned;
 
 use super::report::{Note, Report};
@@ -60,7 +61,7 @@ pub(super) fn check(manifests: &[Manifest], report: &mut Report) {
             continue;
         };
         if let Some(program) = &receiver.program {
-            let (claims, mut problems) = mesh::claims(&subscription.spec, &program.layout);
+            let (claims, mut problems) = mesh::claims(&subscription.spec, &Places::new(&program.layout));
             let earlier = written.entry(std::ptr::from_ref(receiver.manifest)).or_default();
             problems.extend(mesh::conflicts(&claims, earlier));
             earlier.push((manifest.identity.name.clone(), claims));

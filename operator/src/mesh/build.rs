@@ -13,6 +13,7 @@ use lineshaft_crds::{
     PlcRuntime, condition, story,
 };
 use lineshaft_plc_compiler::layout::Layout;
+use lineshaft_plc_runtime::mesh::Places;
 
 use super::claims::{Claim, Problem, claims, conflicts};
 use crate::story::Chapter;
@@ -134,11 +135,12 @@ fn accepted(subscription: &MeshSubscription, found: &Found, old: &MeshSubscripti
         let message = "the targets cannot be checked before the program of the runtime compiles";
         return Judged::new(ACCEPTED, ConditionStatus::Unknown, "ProgramUnknown", message);
     };
-    let (own, mut problems) = claims(&subscription.spec, layout);
+    let places = Places::new(layout);
+    let (own, mut problems) = claims(&subscription.spec, &places);
     let earlier: Vec<(String, Vec<Claim>)> = found
         .earlier
         .iter()
-        .map(|other| (other.metadata.name.clone().unwrap_or_default(), claims(&other.spec, layout).0))
+        .map(|other| (other.metadata.name.clone().unwrap_or_default(), claims(&other.spec, &places).0))
         .collect();
     problems.extend(conflicts(&own, &earlier));
     match problems.first() {

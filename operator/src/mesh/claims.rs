@@ -5,6 +5,7 @@ use std::ops::Range;
 use lineshaft_crds::MeshSubscriptionSpec;
 use lineshaft_crds::mesh_subscription::{ALL_BELOW, Subscription};
 use lineshaft_plc_compiler::layout::{Elementary, Layout, Place, TypeDesc, TypeId};
+use lineshaft_plc_runtime::mesh::Places;
 
 /// Something that is wrong with an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,9 +34,9 @@ pub struct Claim {
     bits: Range<u64>,
 }
 
-/// What a subscription writes, and what is wrong with it by itself. `layout` is that of the receiving program.
-pub fn claims(spec: &MeshSubscriptionSpec, layout: &Layout) -> (Vec<Claim>, Vec<Problem>) {
-    let mut walk = Walk { layout, claims: Vec::new(), problems: Vec::new() };
+/// What a subscription writes, and what is wrong with it by itself. `places` are those of the receiving program.
+pub fn claims(spec: &MeshSubscriptionSpec, places: &Places<'_>) -> (Vec<Claim>, Vec<Problem>) {
+    let mut walk = Walk { places, layout: places.layout, claims: Vec::new(), problems: Vec::new() };
     for (index, entry) in spec.subscribe.iter().enumerate() {
         let at = format!("spec.subscribe[{index}]");
         if entry.from.runtime_ref.as_ref() == Some(&spec.runtime_ref) {
@@ -97,6 +98,7 @@ fn below<'a>(layout: &'a Layout, base: &str) -> Vec<(&'a str, Place)> {
 }
 
 struct Walk<'a> {
+    places: &'a Places<'a>,
     layout: &'a Layout,
     claims: Vec<Claim>,
     problems: Vec<Problem>,
@@ -133,7 +135,7 @@ impl Walk<'_> {
     }
 
     fn target(&mut self, path: &str, variable: &str) -> Option<Place> {
-        let place = self.layout.find(variable);
+        let place = self.places.find(variable);
         if let Some(place) = place {
             self.claim(path, variable, place);
         } else {
@@ -144,8 +146,8 @@ impl Walk<'_> {
     }
 
     fn claim(&mut self, path: &str, variable: &str, place: Place) {
-        if let Some(what) = self.written_elsewhere(place) {
-            let message = format!("{variable} is {what}: receive into a variable of its own");
+        if let Some(why) = self.places.obstacle(variable, place) {
+            let message = format!("{variable} {why}: receive into a variable of its own");
             self.problems.push(Problem::new("TargetConflict", path, message));
             return;
         }
@@ -154,21 +156,6 @@ impl Walk<'_> {
         let claim =
             Claim { path: path.to_owned(), variable: variable.to_owned(), bits: start..start + length };
         self.claims.push(claim);
-    }
-
-    /// What writes a place besides its program, or keeps it from being written.
-    fn written_elsewhere(&self, place: Place) -> Option<&'static str> {
-        let sections = &self.layout.sections;
-        if sections.inputs.contains(&place.offset) {
-            return Some("an input, which its driver writes");
-        }
-        if sections.outputs.contains(&place.offset) {
-            return Some("an output, which only the program drives");
-        }
-        let constant = self.layout.leaves.iter().any(|leaf| {
-            leaf.flags.constant && (leaf.offset..leaf.offset + leaf.bytes).contains(&place.offset)
-        });
-        (constant || sections.constants.contains(&place.offset)).then_some("a constant")
     }
 
     fn deadband(&mut self, entry: &Subscription, at: &str, ty: TypeId) {

@@ -12,7 +12,7 @@ mod place;
 mod resolve;
 
 pub(crate) use claims::Claims;
-pub(crate) use place::Places;
+pub use place::Places;
 pub use resolve::{Resolved, describe, resolve};
 
 use crate::Error;

@@ -47,7 +47,7 @@ fn to(variable: &str) -> Value {
 /// `REASON MESSAGE` of everything that is wrong with the entries.
 fn judged(entries: Value) -> Vec<String> {
     let program = program();
-    let (claims, mut problems) = claims(&spec(entries), &program.layout);
+    let (claims, mut problems) = claims(&spec(entries), &Places::new(&program.layout));
     problems.extend(conflicts(&claims, &[]));
     problems.into_iter().map(|problem| format!("{} {}", problem.reason, problem.message)).collect()
 }
@@ -82,8 +82,8 @@ fn what_something_else_writes_is_no_target() {
     assert_eq!(
         judged(json!([to("sensor"), to("pump"), to("limit")])),
         [
-            "TargetConflict spec.subscribe[0].to: sensor is an input, which its driver writes: receive into a variable of its own",
-            "TargetConflict spec.subscribe[1].to: pump is an output, which only the program drives: receive into a variable of its own",
+            "TargetConflict spec.subscribe[0].to: sensor is an input of the process image, which a driver writes: receive into a variable of its own",
+            "TargetConflict spec.subscribe[1].to: pump is an output of the process image, which the program writes: receive into a variable of its own",
             "TargetConflict spec.subscribe[2].to: limit is a constant: receive into a variable of its own",
         ]
     );
@@ -105,7 +105,7 @@ fn two_entries_never_write_one_place() {
 #[test]
 fn the_subscription_that_was_there_first_keeps_the_target() {
     let program = program();
-    let claims_of = |entries| claims(&spec(entries), &program.layout).0;
+    let claims_of = |entries| claims(&spec(entries), &Places::new(&program.layout)).0;
     let first = vec![("first".to_owned(), claims_of(json!([to("level"), to("Main.state")])))];
     let own = claims_of(json!([to("Main.list"), to("Main.state")]));
     let problems = conflicts(&own, &first);

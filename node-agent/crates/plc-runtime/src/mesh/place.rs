@@ -4,19 +4,21 @@ use lineshaft_plc_compiler::layout::{Elementary, Layout, Leaf, Place, TypeDesc};
 use std::collections::HashMap;
 
 /// The variables of a program by their paths.
-pub(crate) struct Places<'a> {
-    pub(crate) layout: &'a Layout,
+pub struct Places<'a> {
+    /// Of the program.
+    pub layout: &'a Layout,
     leaves: HashMap<String, &'a Leaf>,
 }
 
 impl<'a> Places<'a> {
-    pub(crate) fn new(layout: &'a Layout) -> Self {
+    /// Looks at every variable once.
+    pub fn new(layout: &'a Layout) -> Self {
         let leaves = layout.leaves.iter().map(|leaf| (leaf.path.to_ascii_uppercase(), leaf)).collect();
         Self { layout, leaves }
     }
 
     /// The place of a variable that users see.
-    pub(crate) fn find(&self, path: &str) -> Option<Place> {
+    pub fn find(&self, path: &str) -> Option<Place> {
         let place = match self.leaves.get(&path.to_ascii_uppercase()) {
             Some(leaf) if leaf.flags.hidden => return None,
             Some(leaf) => Place { offset: leaf.offset, bit: leaf.bit, ty: leaf.ty },
@@ -26,7 +28,7 @@ impl<'a> Places<'a> {
     }
 
     /// What else writes a variable, or forbids that anything does; `None` if nothing.
-    pub(crate) fn obstacle(&self, path: &str, place: Place) -> Option<&'static str> {
+    pub fn obstacle(&self, path: &str, place: Place) -> Option<&'static str> {
         let sections = &self.layout.sections;
         if sections.inputs.contains(&place.offset) {
             return Some("is an input of the process image, which a driver writes");
