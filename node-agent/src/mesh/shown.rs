@@ -73,12 +73,20 @@ impl Flow for Shown {
         let silences = (0..self.places.len()).filter_map(|number| self.inlet.silence_ns(number));
         let mut counts = self.counts();
         let total = counts.total();
+        let (mut stale, mut refused) = (0, 0);
+        for standing in self.standings() {
+            match standing {
+                Standing::Value { stale: true, .. } => stale += 1,
+                Standing::Problem(_) => refused += 1,
+                Standing::Waiting | Standing::Value { .. } => {}
+            }
+        }
         Figures {
             messages: total.messages,
             lost: total.lost,
             age_ms: silences.min().map(|silence| silence / NS_PER_MS),
-            stale: self.standings().filter(|one| matches!(one, Standing::Value { stale: true, .. })).count(),
-            refused: self.standings().filter(|one| matches!(one, Standing::Problem(_))).count(),
+            stale,
+            refused,
             per_second: counts.per_second(monotonic_ns().cast_unsigned()),
         }
     }
@@ -87,10 +95,7 @@ impl Flow for Shown {
         let known = self.places.iter().enumerate().filter_map(|(number, place)| {
             let (quality, stale) = match self.inlet.standing(number)? {
                 Standing::Waiting => (Quality::NotConnected, false),
-                Standing::Problem(EntryProblem::Refused(Reason::TypeMismatch, _)) => {
-                    (Quality::TypeMismatch, false)
-                }
-                Standing::Problem(_) => (Quality::Refused, false),
+                Standing::Problem(problem) => (problem.quality(), false),
                 Standing::Value { quality, stale } => (quality, stale),
             };
             let received = Received {

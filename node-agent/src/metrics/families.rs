@@ -1,14 +1,21 @@
 //! Metric families that are made at the time of a scrape, of figures that others count.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use lineshaft_plc_runtime::protocol::Distribution;
+use prometheus::core::Desc;
 use prometheus::proto;
 
 pub(super) type Labels<'a> = [(&'a str, &'a str)];
 
 pub(super) fn with<'a>(labels: &Labels<'a>, name: &'a str, value: &'a str) -> Vec<(&'a str, &'a str)> {
     labels.iter().copied().chain([(name, value)]).collect()
+}
+
+/// One of a collector's families stands for all in the registry: it keeps a second agent out of the same one.
+pub(super) fn stand_in(name: &str, help: &str, labels: &[&str]) -> Result<Desc, prometheus::Error> {
+    let labels = labels.iter().map(|&label| label.to_owned()).collect();
+    Desc::new(name.to_owned(), help.to_owned(), labels, HashMap::new())
 }
 
 /// Families by name, in the making.

@@ -2,12 +2,10 @@
 //!
 //! Series of a link come with it and go with it: there is nothing to be deleted.
 
-use std::collections::HashMap;
-
 use prometheus::core::{Collector, Desc};
 use prometheus::proto;
 
-use super::families::{Families, Labels, with};
+use super::families::{Families, Labels, stand_in, with};
 use crate::mesh::MeshBoard;
 
 /// Every state of trust has a series, so that one that is 0 can be told from one that is not known.
@@ -16,19 +14,13 @@ const TRUST: [&str; 4] = ["Unpaired", "Paired", "RevokedByPeer", "KeyMismatch"];
 /// The registry's view of the board.
 pub(crate) struct Collected {
     board: MeshBoard,
-    /// One of the families stands for all: it keeps a second agent out of the same registry.
     desc: Desc,
 }
 
 impl Collected {
     pub(crate) fn new(board: MeshBoard) -> Result<Self, prometheus::Error> {
-        let labels = ["namespace", "name", "peer"].map(str::to_owned).to_vec();
-        let desc = Desc::new(
-            "lineshaft_agent_mesh_link_up".to_owned(),
-            "Whether there is a connection to the publisher.".to_owned(),
-            labels,
-            HashMap::default(),
-        )?;
+        let help = "Whether there is a connection to the publisher.";
+        let desc = stand_in("lineshaft_agent_mesh_link_up", help, &["namespace", "name", "peer"])?;
         Ok(Self { board, desc })
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! The keepers count; counting again here would double what an agent that restarts has missed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lineshaft_plc_runtime::protocol::{DriverState, Outputs, Status, TaskStatus};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto;
 
-use super::families::{Families, Labels, with};
+use super::families::{Families, Labels, stand_in, with};
 
 /// The last known status of each runtime of this node.
 #[derive(Default)]
@@ -54,19 +54,12 @@ impl Runtimes {
 /// The registry's view of [`Runtimes`].
 pub(crate) struct Collected {
     runtimes: Arc<Runtimes>,
-    /// One of the families stands for all: it keeps a second agent out of the same registry.
     desc: Desc,
 }
 
 impl Collected {
     pub(crate) fn new(runtimes: Arc<Runtimes>) -> Result<Self, prometheus::Error> {
-        let labels = ["namespace", "name", "task"].map(str::to_owned).to_vec();
-        let desc = Desc::new(
-            "lineshaft_plc_scans_total".to_owned(),
-            "Scans done.".to_owned(),
-            labels,
-            HashMap::default(),
-        )?;
+        let desc = stand_in("lineshaft_plc_scans_total", "Scans done.", &["namespace", "name", "task"])?;
         Ok(Self { runtimes, desc })
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use lineshaft_crds::MeshSubscriptionSpec;
 use lineshaft_crds::mesh_subscription::{ALL_BELOW, Subscription};
 use lineshaft_plc_compiler::layout::{Elementary, Layout, Place, TypeDesc, TypeId};
-use lineshaft_plc_runtime::mesh::Places;
+use lineshaft_plc_runtime::mesh::{Places, bits};
 
 /// Something that is wrong with an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct Claim {
 
 /// What a subscription writes, and what is wrong with it by itself. `places` are those of the receiving program.
 pub fn claims(spec: &MeshSubscriptionSpec, places: &Places<'_>) -> (Vec<Claim>, Vec<Problem>) {
-    let mut walk = Walk { places, layout: places.layout, claims: Vec::new(), problems: Vec::new() };
+    let mut walk = Walk { places, claims: Vec::new(), problems: Vec::new() };
     for (index, entry) in spec.subscribe.iter().enumerate() {
         let at = format!("spec.subscribe[{index}]");
         if entry.from.runtime_ref.as_ref() == Some(&spec.runtime_ref) {
@@ -99,7 +99,6 @@ fn below<'a>(layout: &'a Layout, base: &str) -> Vec<(&'a str, Place)> {
 
 struct Walk<'a> {
     places: &'a Places<'a>,
-    layout: &'a Layout,
     claims: Vec<Claim>,
     problems: Vec<Problem>,
 }
@@ -108,7 +107,7 @@ impl Walk<'_> {
     fn entry(&mut self, entry: &Subscription, at: &str) {
         let to = format!("{at}.to");
         if let Some(base) = entry.to.strip_suffix(ALL_BELOW) {
-            let leaves = below(self.layout, base);
+            let leaves = below(self.places.layout, base);
             if leaves.is_empty() {
                 let message = format!("the program has no variables below {base:?}");
                 self.problems.push(Problem::new("TargetNotFound", &to, message));
@@ -127,7 +126,7 @@ impl Walk<'_> {
             if let Some(place) = self.target(&path, variable)
                 && place.ty != Layout::elementary(wanted)
             {
-                let found = self.layout.type_name(place.ty);
+                let found = self.places.layout.type_name(place.ty);
                 let message = format!("{variable} must be a {}, and is a {found}", wanted.name());
                 self.problems.push(Problem::new("TargetNotFound", &path, message));
             }
@@ -151,17 +150,14 @@ impl Walk<'_> {
             self.problems.push(Problem::new("TargetConflict", path, message));
             return;
         }
-        let start = u64::from(place.offset) * 8 + place.bit.map_or(0, u64::from);
-        let length = if place.bit.is_some() { 1 } else { u64::from(self.layout.size_of(place.ty)) * 8 };
-        let claim =
-            Claim { path: path.to_owned(), variable: variable.to_owned(), bits: start..start + length };
-        self.claims.push(claim);
+        let bits = bits(place.offset, self.places.layout.size_of(place.ty), place.bit);
+        self.claims.push(Claim { path: path.to_owned(), variable: variable.to_owned(), bits });
     }
 
     fn deadband(&mut self, entry: &Subscription, at: &str, ty: TypeId) {
         let is_zero = entry.deadband.bytes().all(|digit| matches!(digit, b'0' | b'.'));
-        if !is_zero && !is_number(&self.layout.types[ty.0 as usize]) {
-            let found = self.layout.type_name(ty);
+        if !is_zero && !is_number(&self.places.layout.types[ty.0 as usize]) {
+            let found = self.places.layout.type_name(ty);
             let message = format!("only numbers have a deadband, and {} is a {found}", entry.to);
             self.problems.push(Problem::new("InvalidDeadband", &format!("{at}.deadband"), message));
         }

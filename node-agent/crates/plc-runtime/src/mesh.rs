@@ -12,6 +12,7 @@ mod place;
 mod resolve;
 
 pub(crate) use claims::Claims;
+pub use claims::bits;
 pub use place::Places;
 pub use resolve::{Resolved, describe, resolve};
 

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lineshaft_exchange::InboxWriter;
 
-use crate::control::Reason;
 use crate::link::{Delivery, EntryProblem, Sink};
 use crate::now_ns;
 use crate::wire::Quality;
@@ -226,11 +225,7 @@ impl Sink for Inlet {
         let (Some(place), Some(entry)) = (self.places.get(number), state.entries.get_mut(number)) else {
             return;
         };
-        let quality = match &problem {
-            EntryProblem::NotConnected | EntryProblem::NoSuchRuntime => Quality::NotConnected,
-            EntryProblem::Refused(Reason::TypeMismatch, _) => Quality::TypeMismatch,
-            EntryProblem::Refused(..) => Quality::Refused,
-        };
+        let quality = problem.quality();
         let refused = matches!(problem, EntryProblem::Refused(..));
         // A flow that comes later shows its values anew.
         *entry = Entry {

@@ -11,6 +11,7 @@ use crate::control::{Catalogue, Entry, Reason, RunState, RuntimeInfo};
 use crate::flow::Subscription;
 use crate::identity::{AgentId, Fingerprint};
 use crate::schema::Codec;
+use crate::wire::Quality;
 
 /// The published values of a runtime after one scan.
 #[derive(Debug, Clone, Default)]
@@ -106,6 +107,17 @@ pub enum EntryProblem {
     NoSuchRuntime,
     /// The publisher refuses; with a type mismatch, the type that it has.
     Refused(Reason, Option<String>),
+}
+
+impl EntryProblem {
+    /// What the value of such an entry is worth.
+    pub fn quality(&self) -> Quality {
+        match self {
+            Self::NotConnected | Self::NoSuchRuntime => Quality::NotConnected,
+            Self::Refused(Reason::TypeMismatch, _) => Quality::TypeMismatch,
+            Self::Refused(..) => Quality::Refused,
+        }
+    }
 }
 
 /// Takes what arrives for a wish. Called on the thread of the mesh: must not block.

@@ -32,7 +32,8 @@ impl<'a> Claims<'a> {
     }
 }
 
-pub(super) fn bits(offset: u32, bytes: u32, bit: Option<u8>) -> Range<u64> {
+/// The bits of a state block that a place covers: of `bytes` at an offset, or one bit of the byte there.
+pub fn bits(offset: u32, bytes: u32, bit: Option<u8>) -> Range<u64> {
     let start = u64::from(offset) * 8;
     match bit {
         Some(bit) => start + u64::from(bit)..start + u64::from(bit) + 1,
